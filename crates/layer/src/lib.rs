@@ -1,0 +1,13 @@
+//! Layers: listings, deterministic tar, extraction, whiteouts, compression.
+//!
+//! A layer has three forms, each derivable from the others:
+//! - its [`Listing`]: every entry with all metadata and the digest of each file's content. Ownership, mode and
+//!   xattrs live here, never only in host inodes. Its [`Listing::id`] names the layer inside praxis;
+//! - its *blob*: the deterministic tar of the listing, compressed (`write_layer`);
+//! - its *snapshot*: a directory in overlayfs format that RUN steps mount (`extract_layer`, `scan_upper`).
+
+mod entry;
+mod listing;
+
+pub use entry::{Entry, Kind, Timestamp, TreePath};
+pub use listing::Listing;

@@ -1,0 +1,180 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Digest;
+
+/// An image name, normalised the way Docker does: `busybox` is `docker.io/library/busybox`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    domain: String,
+    path: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// Why a text is no image name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("invalid image name {text:?}: {why}")]
+pub struct ReferenceError {
+    text: String,
+    why: &'static str,
+}
+
+impl Reference {
+    /// The registry: `docker.io`, `ghcr.io`, `localhost:5000`.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The repository inside the registry: `library/busybox`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The tag as written, if any.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest as written, if any.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// Registry and repository without tag or digest.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.domain, self.path)
+    }
+
+    /// The short form people write: without `docker.io/library/`.
+    pub fn familiar(&self) -> String {
+        let mut text = match (self.domain.as_str(), self.path.strip_prefix("library/")) {
+            ("docker.io", Some(short)) if !short.contains('/') => short.to_string(),
+            ("docker.io", _) => self.path.clone(),
+            _ => self.name(),
+        };
+        if let Some(tag) = &self.tag {
+            text = format!("{text}:{tag}");
+        }
+        if let Some(digest) = &self.digest {
+            text = format!("{text}@{digest}");
+        }
+        text
+    }
+
+    /// The same name with the tag `latest` if it has neither tag nor digest.
+    pub fn with_default_tag(mut self) -> Reference {
+        if self.tag.is_none() && self.digest.is_none() {
+            self.tag = Some("latest".into());
+        }
+        self
+    }
+
+    /// The same repository with `digest` and the tag kept.
+    pub fn with_digest(mut self, digest: Digest) -> Reference {
+        self.digest = Some(digest);
+        self
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.domain, self.path)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Reference, ReferenceError> {
+        let wrong = |why| ReferenceError { text: text.chars().take(300).collect(), why };
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => {
+                (rest, Some(digest.parse().map_err(|_| wrong("the digest is not sha256: and 64 hex digits"))?))
+            }
+            None => (text, None),
+        };
+        let (name, tag) = match rest.rfind(':') {
+            Some(colon) if !rest[colon..].contains('/') => (&rest[..colon], Some(&rest[colon + 1..])),
+            _ => (rest, None),
+        };
+        if let Some(tag) = tag {
+            let good = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+            if tag.is_empty() || tag.len() > 128 || !tag.bytes().all(good) || tag.starts_with(['.', '-']) {
+                return Err(wrong("the tag has a character that tags cannot have"));
+            }
+        }
+        if name.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        let (domain, path) = match name.split_once('/') {
+            Some((first, path))
+                if first.contains(['.', ':'])
+                    || first == "localhost"
+                    || first.bytes().any(|b| b.is_ascii_uppercase()) =>
+            {
+                (first, path.to_string())
+            }
+            Some(_) => ("docker.io", name.to_string()),
+            None => ("docker.io", format!("library/{name}")),
+        };
+        let domain = if domain == "index.docker.io" { "docker.io" } else { domain };
+        let path =
+            if domain == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path };
+        let starts_well = domain.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+        if !starts_well || !domain.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b)) {
+            return Err(wrong("the registry has a character that host names cannot have"));
+        }
+        if path.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(wrong("repository names are lower case"));
+        }
+        if !path.split('/').all(well_formed_component) {
+            return Err(wrong("the repository is not words of a-z 0-9 . _ - between slashes"));
+        }
+        if path.len() + domain.len() > 255 {
+            return Err(wrong("it is longer than 255 characters"));
+        }
+        Ok(Reference { domain: domain.to_string(), path, tag: tag.map(str::to_string), digest })
+    }
+}
+
+fn well_formed_component(part: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = part.as_bytes();
+    matches!((bytes.first(), bytes.last()), (Some(&a), Some(&z)) if inner(a) && inner(z))
+        && bytes.iter().all(|&b| inner(b) || b"._-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normalises() {
+        for (text, expected) in [
+            ("busybox", "docker.io/library/busybox"),
+            ("busybox:1", "docker.io/library/busybox:1"),
+            ("a/b", "docker.io/a/b"),
+            ("ghcr.io/a/b:c", "ghcr.io/a/b:c"),
+            ("localhost:5000/x", "localhost:5000/x"),
+            ("localhost/x", "localhost/x"),
+            ("nosuchimage.invalid/never:pulled", "nosuchimage.invalid/never:pulled"),
+        ] {
+            assert_eq!(text.parse::<Reference>().unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn refuses_what_could_leave_a_directory() {
+        for text in ["", "../x", "a/../b", "A", "x:", "x@sha256:12", "a//b", "x/-y", "UPPER/x y"] {
+            assert!(text.parse::<Reference>().is_err(), "{text}");
+        }
+    }
+}
