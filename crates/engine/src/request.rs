@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use praxis_oci::{Digest, Platform};
+
+/// What `praxis build` asks for. Paths may be relative to the working directory of the process.
+#[derive(Clone, Debug, Default)]
+pub struct BuildRequest {
+    /// Where the build context comes from.
+    pub context: ContextSource,
+    /// Dockerfile; `None` means `Dockerfile` (or `dockerfile`) in the context. `Some("-")`: `stdin` below.
+    pub dockerfile: Option<PathBuf>,
+    /// What standard input held, if the caller was told to read it (`-f -`, or context `-`).
+    pub stdin: Option<Vec<u8>>,
+    /// Names for the image.
+    pub tags: Vec<String>,
+    /// Stage to build.
+    pub target: Option<String>,
+    /// `--build-arg NAME=VALUE`; `--build-arg NAME` takes the value of the caller's environment.
+    pub build_args: BTreeMap<String, String>,
+    /// `--build-context NAME=VALUE`.
+    pub build_contexts: BTreeMap<String, String>,
+    /// `--label`.
+    pub labels: BTreeMap<String, String>,
+    /// `--annotation KEY=VALUE`, for the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// `--no-cache`.
+    pub no_cache: bool,
+    /// `--no-cache-filter STAGE`.
+    pub no_cache_filter: Vec<String>,
+    /// `--network`: `default`, `host` or `none`.
+    pub network: Option<String>,
+    /// `--add-host NAME:IP`.
+    pub add_hosts: Vec<String>,
+    /// `--secret`, resolved by the caller to bytes.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// `--ssh ID[=SOCKET|KEY]`.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// `--platform`; several give an index.
+    pub platforms: Vec<Platform>,
+    /// `--output`; empty: the image stays in the store only.
+    pub outputs: Vec<Output>,
+    /// SOURCE_DATE_EPOCH given by the caller, in seconds.
+    pub source_date_epoch: Option<i64>,
+    /// Steps at once; 0: as many as are ready.
+    pub jobs: usize,
+    /// Only plan, do not run.
+    pub dry_run: bool,
+    /// What this machine lends to RUN steps.
+    pub site: Site,
+}
+
+/// Where the build context comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ContextSource {
+    /// A directory.
+    Directory(PathBuf),
+    /// Standard input: a Dockerfile or a tar archive.
+    Stdin,
+    /// A git repository or an HTTP address.
+    Remote(String),
+}
+
+impl Default for ContextSource {
+    fn default() -> ContextSource {
+        ContextSource::Directory(".".into())
+    }
+}
+
+/// A secret's bytes, read by the caller before the build.
+#[derive(Clone)]
+pub struct SecretSource {
+    /// The secret.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretSource(…)")
+    }
+}
+
+/// One `--output`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// `oci`, `docker`, `local`, `tar`.
+    pub kind: OutputKind,
+    /// File or directory; `None` (or `-` on the command line) is standard output, for archives.
+    pub destination: Option<PathBuf>,
+    /// Archive (`true`) or directory, for `oci` and `docker`.
+    pub tar: bool,
+    /// `compression=`.
+    pub compression: Compression,
+}
+
+/// Kind of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// OCI layout.
+    Oci,
+    /// What `docker load` reads.
+    Docker,
+    /// The root file system as a directory.
+    Local,
+    /// The root file system as an archive.
+    Tar,
+}
+
+/// Compression of new layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// gzip.
+    #[default]
+    Gzip,
+    /// zstd.
+    Zstd,
+    /// None.
+    Uncompressed,
+}
+
+/// What this machine lends to RUN steps, without a trace in any layer. Gathered by the caller.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// The host's bundle of trusted certificates (PEM).
+    pub ca_bundle: Option<PathBuf>,
+    /// Proxy variables of the caller.
+    pub proxies: BTreeMap<String, String>,
+    /// Mirrors of package archives, in order: each `SUITE-PATTERN URI` line of an apt mirror list.
+    pub apt_mirrors: Vec<String>,
+    /// Further variables that point package clients to this site's mirrors (`PIP_INDEX_URL`, …).
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What a build gives back.
+#[derive(Clone, Debug)]
+pub struct BuildResponse {
+    /// Digest of the manifest, or of the index for several platforms. `None` for a dry run.
+    pub digest: Option<Digest>,
+    /// Digest of the configuration (the image id of docker).
+    pub config_digest: Option<Digest>,
+    /// Size of the manifest or index in bytes.
+    pub size: u64,
+    /// Media type of what `digest` names.
+    pub media_type: String,
+    /// Steps in all, and how many were in the store.
+    pub steps: usize,
+    /// Steps that were in the store.
+    pub cached: usize,
+    /// The plan as text, for a dry run.
+    pub plan: Option<String>,
+}
