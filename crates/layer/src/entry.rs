@@ -77,7 +77,9 @@ impl TreePath {
 
     /// This path with all components of `below` after it.
     pub fn join_path(&self, below: &TreePath) -> TreePath {
-        below.components().fold(self.clone(), |path, part| path.join(part))
+        below
+            .components()
+            .fold(self.clone(), |path, part| path.join(part))
     }
 
     /// The components, outermost first; none for the root.
@@ -144,7 +146,10 @@ pub struct Timestamp {
 impl Timestamp {
     /// Whole seconds.
     pub fn seconds(seconds: i64) -> Timestamp {
-        Timestamp { seconds, nanoseconds: 0 }
+        Timestamp {
+            seconds,
+            nanoseconds: 0,
+        }
     }
 }
 
@@ -216,7 +221,15 @@ pub struct Entry {
 impl Entry {
     /// An entry of root's without extended attributes.
     pub fn new(path: TreePath, kind: Kind, mode: u32, mtime: Timestamp) -> Entry {
-        Entry { path, kind, mode, uid: 0, gid: 0, mtime, xattrs: BTreeMap::new() }
+        Entry {
+            path,
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime,
+            xattrs: BTreeMap::new(),
+        }
     }
 
     /// A whiteout of `path`.
