@@ -1,1 +1,9 @@
-//! placeholder
+//! Files, byte spans and diagnostics: what every parser of this workspace reports with. No I/O.
+
+mod diagnostic;
+mod file;
+mod render;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use file::{Position, SourceFile, Span};
+pub use render::render;
