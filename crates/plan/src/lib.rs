@@ -1,1 +1,15 @@
-//! placeholder
+//! From a syntax tree, arguments and platforms to a plan: the stages the target needs, each with its steps and
+//! the image configuration it ends with.
+//!
+//! Pure: what base images say comes through [`Bases`]. The same input always gives the same plan.
+
+mod model;
+mod operation;
+mod request;
+
+pub use model::{ImageBase, Plan, Stage, StageBase, Step};
+pub use operation::{
+    Add, Copy, Mode, Mount, MountKind, NetworkMode, Operation, Origin, Run, ScriptFile, Sharing, Source,
+    Workdir,
+};
+pub use request::{Base, Bases, PlanRequest};
