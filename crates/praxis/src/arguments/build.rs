@@ -1,0 +1,161 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+use praxis_oci::Platform;
+
+use super::{OutputOption, SecretOption, SshOption, parse_output};
+
+/// Options of `praxis build`.
+#[derive(Debug, Args)]
+pub struct BuildOptions {
+    /// Directory with the sources, - for standard input (a Dockerfile or a tar archive), or an address.
+    #[arg(value_name = "CONTEXT", value_hint = ValueHint::DirPath)]
+    pub context: String,
+
+    /// The Dockerfile [default: CONTEXT/Dockerfile]; - reads it from standard input.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Name for the image; may be repeated.
+    #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
+    pub tags: Vec<String>,
+    /// Stage to build [default: the last].
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+    /// Value for an ARG; NAME alone takes it from the environment.
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub build_args: Vec<String>,
+    /// Further context: NAME=DIR, oci-layout://DIR or docker-image://REFERENCE.
+    #[arg(long = "build-context", value_name = "NAME=VALUE")]
+    pub build_contexts: Vec<String>,
+    /// Label for the image.
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub labels: Vec<String>,
+    /// Annotation for the manifest.
+    #[arg(long = "annotation", value_name = "NAME=VALUE")]
+    pub annotations: Vec<String>,
+    /// Platforms to build for; several give an index.
+    #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
+    pub platforms: Vec<Platform>,
+
+    /// Where the result goes: type=oci|docker|local|tar[,dest=PATH][,tar=false][,compression=gzip|zstd|uncompressed];
+    /// a path alone is type=local, - a tar on standard output. May be repeated.
+    #[arg(short, long = "output", value_name = "OUTPUT", value_parser = parse_output)]
+    pub outputs: Vec<OutputOption>,
+    /// Write the image's id (digest of its configuration) to FILE.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub iidfile: Option<PathBuf>,
+    /// Write the result's metadata as JSON to FILE.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub metadata_file: Option<PathBuf>,
+    /// Refused: there is no daemon to load into.
+    #[arg(long)]
+    pub load: bool,
+    /// Refused: publishing is a release operation.
+    #[arg(long)]
+    pub push: bool,
+
+    /// Take nothing from the cache.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Take nothing from the cache for these stages.
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub no_cache_filter: Vec<String>,
+    /// Accepted for scripts: a base is looked up anew in every build.
+    #[arg(long)]
+    pub pull: bool,
+    /// Steps worked on at once; 0: as many as are ready and the machine has processors for.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub jobs: u16,
+
+    /// Network of RUN steps.
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub network: Option<NetworkMode>,
+    /// Line for /etc/hosts of RUN steps.
+    #[arg(long = "add-host", value_name = "NAME:ADDRESS")]
+    pub add_hosts: Vec<String>,
+    /// Secret for RUN steps: id=NAME[,src=FILE|env=VARIABLE].
+    #[arg(long = "secret", value_name = "SECRET")]
+    pub secrets: Vec<SecretOption>,
+    /// SSH agent for RUN steps: default or ID=SOCKET.
+    #[arg(long, value_name = "ID[=SOCKET]")]
+    pub ssh: Vec<SshOption>,
+    /// Entitlement; network.host is always granted, others are refused.
+    #[arg(long = "allow", value_name = "ENTITLEMENT")]
+    pub entitlements: Vec<String>,
+    /// Refused: RUN steps have a /dev/shm of fixed size.
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
+    pub shm_size: Option<String>,
+    /// Refused: RUN steps keep the limits of the caller.
+    #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]", hide_short_help = true)]
+    pub ulimits: Vec<String>,
+    /// Only false: attestations are not part of this version.
+    #[arg(long, value_name = "false", num_args = 0..=1, default_missing_value = "true", hide_short_help = true)]
+    pub provenance: Option<String>,
+    /// Only false: attestations are not part of this version.
+    #[arg(long, value_name = "false", num_args = 0..=1, default_missing_value = "true", hide_short_help = true)]
+    pub sbom: Option<String>,
+
+    /// Report what is doubtful in the Dockerfile, build nothing; exit status 1 if there is anything.
+    #[arg(long)]
+    pub check: bool,
+    /// What to do: build or check.
+    #[arg(long, value_enum, value_name = "METHOD", default_value_t)]
+    pub call: Call,
+    /// Print the plan and what would be cached, build nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+    /// No progress; the image's digest on standard output.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `--network`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetworkMode {
+    /// The host's network.
+    Default,
+    /// The host's network.
+    Host,
+    /// Only a loopback interface.
+    None,
+}
+
+impl NetworkMode {
+    /// The value as the engine takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            NetworkMode::Default => "default",
+            NetworkMode::Host => "host",
+            NetworkMode::None => "none",
+        }
+    }
+}
+
+/// `--call`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Call {
+    /// Build.
+    #[default]
+    Build,
+    /// Same as --check.
+    Check,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// tty on a terminal, else plain.
+    #[default]
+    Auto,
+    /// Live display.
+    Tty,
+    /// One line an event.
+    Plain,
+    /// One JSON object an event.
+    Rawjson,
+    /// Nothing but errors.
+    Quiet,
+}

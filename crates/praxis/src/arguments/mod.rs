@@ -1,0 +1,228 @@
+//! The command line, spelled like docker buildx where buildx has the same thing.
+
+mod build;
+mod csv;
+mod output;
+mod secret;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+pub use build::{BuildOptions, Call, ProgressMode};
+pub use output::{OutputOption, PUSH, parse_output};
+pub use secret::{SecretOption, SecretOrigin, SshOption};
+
+/// Container images you can prove.
+///
+/// Builds OCI images from Dockerfiles without a daemon and without root.
+#[derive(Debug, Parser)]
+#[command(
+    name = "praxis",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit status: 0 success; 1 failed build or findings; 2 wrong usage; 70 defect in praxis; \
+                        130 interrupted."
+)]
+pub struct Arguments {
+    /// Directory of the store.
+    ///
+    /// Default: /var/lib/praxis for root, else $XDG_DATA_HOME/praxis (~/.local/share/praxis).
+    #[arg(long, global = true, value_name = "DIR", env = "PRAXIS_ROOT", value_hint = ValueHint::DirPath)]
+    pub root: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an image from a Dockerfile
+    Build(Box<BuildOptions>),
+    /// Look after the store
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Describe an image in the store, an archive or a layout
+    Inspect(InspectOptions),
+    /// Tell what this machine allows, what follows from it and what would help
+    Doctor(JsonOption),
+    /// Make base images from Debian packages
+    #[command(subcommand)]
+    Base(BaseCommand),
+    /// Write a completion script for a shell to standard output
+    Completion {
+        /// Shell to write for.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// Directory for one page a command; without it, praxis(1) goes to standard output.
+        #[arg(value_hint = ValueHint::DirPath)]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// `praxis store …`.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Show how much the store holds
+    Du(JsonOption),
+    /// Remove what no image and no recent build needs
+    Gc(CollectOptions),
+    /// Read everything again and compare it with its digests
+    Verify(JsonOption),
+}
+
+/// Options of `praxis store gc`.
+#[derive(Debug, Args)]
+pub struct CollectOptions {
+    /// Keep what was used within this time, such as 36h or 14d.
+    #[arg(long, value_name = "AGE", default_value = "14d", value_parser = parse_age)]
+    pub keep: std::time::Duration,
+    /// Remove everything that no image needs, however recent.
+    #[arg(long, conflicts_with = "keep")]
+    pub all: bool,
+    /// Print JSON.
+    #[command(flatten)]
+    pub format: JsonOption,
+}
+
+/// Options of `praxis inspect`.
+#[derive(Debug, Args)]
+pub struct InspectOptions {
+    /// Name or digest of an image in the store, oci-archive:FILE or oci-layout:DIR.
+    pub image: String,
+    /// Output format.
+    #[command(flatten)]
+    pub format: JsonOption,
+}
+
+/// Text for people or JSON for programs.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct JsonOption {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `praxis base …`.
+#[derive(Debug, Subcommand)]
+pub enum BaseCommand {
+    /// Resolve a recipe against its mirror and write FILE.lock
+    Lock(BaseLockOptions),
+    /// Build the base image that a recipe and its lock describe
+    Build(BaseBuildOptions),
+    /// Lock again, build and re-pin the Dockerfiles that use the base
+    Update(BaseUpdateOptions),
+}
+
+/// Where packages come from.
+#[derive(Clone, Debug, Args)]
+pub struct MirrorOption {
+    /// Mirror to use instead of those of the host's apt configuration; may be repeated.
+    #[arg(
+        long = "mirror",
+        value_name = "URI",
+        env = "PRAXIS_MIRROR",
+        value_delimiter = ' '
+    )]
+    pub mirrors: Vec<String>,
+}
+
+/// Options of `praxis base lock`.
+#[derive(Debug, Args)]
+pub struct BaseLockOptions {
+    /// The recipe (TOML).
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Mirrors.
+    #[command(flatten)]
+    pub mirror: MirrorOption,
+}
+
+/// Options of `praxis base build`.
+#[derive(Debug, Args)]
+pub struct BaseBuildOptions {
+    /// The recipe (TOML); its lock lies beside it.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Name for the image.
+    #[arg(short, long, value_name = "NAME")]
+    pub tag: Option<String>,
+    /// Platform; default: this machine's.
+    #[arg(long)]
+    pub platform: Option<praxis_oci::Platform>,
+    /// Mirrors.
+    #[command(flatten)]
+    pub mirror: MirrorOption,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+}
+
+/// Options of `praxis base update`.
+#[derive(Debug, Args)]
+pub struct BaseUpdateOptions {
+    /// The recipe (TOML).
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Name for the image.
+    #[arg(short, long, value_name = "NAME")]
+    pub tag: Option<String>,
+    /// Dockerfile whose FROM lines and base labels to re-pin; may be repeated.
+    #[arg(short = 'f', long = "file", value_name = "DOCKERFILE", value_hint = ValueHint::FilePath)]
+    pub dockerfiles: Vec<PathBuf>,
+    /// Mirrors.
+    #[command(flatten)]
+    pub mirror: MirrorOption,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub progress: ProgressMode,
+}
+
+fn parse_age(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("{text:?} is no age: write a number with s, m, h or d, such as 36h or 14d");
+    let split = text.len()
+        - text
+            .chars()
+            .next_back()
+            .filter(char::is_ascii_alphabetic)
+            .map_or(0, |_| 1);
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86400,
+        _ => return Err(wrong()),
+    };
+    number
+        .checked_mul(seconds)
+        .map(std::time::Duration::from_secs)
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn ages() {
+        assert_eq!(parse_age("36h").unwrap().as_secs(), 129_600);
+        assert_eq!(parse_age("5").unwrap().as_secs(), 5);
+        for wrong in ["", "h", "3w", "-1d", "99999999999999999999d", "3é"] {
+            assert!(parse_age(wrong).is_err(), "{wrong}");
+        }
+    }
+}

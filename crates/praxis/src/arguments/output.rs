@@ -1,0 +1,204 @@
+use std::path::PathBuf;
+
+use praxis_engine::{Compression, Output, OutputKind};
+
+use super::csv;
+
+/// One `--output`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputOption {
+    /// What to write; `None` for `type=image`, which only keeps the image in the store.
+    pub output: Option<Output>,
+    /// Names given with `name=`.
+    pub names: Vec<String>,
+}
+
+impl OutputOption {
+    /// Whether this output goes to standard output.
+    pub fn is_stdout(&self) -> bool {
+        self.output
+            .as_ref()
+            .is_some_and(|output| output.destination.is_none())
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    kind: Option<String>,
+    destination: Option<PathBuf>,
+    directory: bool,
+    compression: Compression,
+    names: Vec<String>,
+}
+
+/// Reads `type=KIND[,KEY=VALUE…]`, a bare path (the root file system as a directory) or `-` (as a tar on standard
+/// output).
+pub fn parse_output(text: &str) -> Result<OutputOption, String> {
+    let fields = csv::fields(text)?;
+    if let [path] = fields.as_slice()
+        && !path.starts_with("type=")
+    {
+        return bare(path);
+    }
+    let mut given = Fields::default();
+    for (key, value) in csv::pairs(text)? {
+        take_field(&mut given, &key, value)?;
+    }
+    finish(given, text)
+}
+
+fn bare(path: &str) -> Result<OutputOption, String> {
+    let (kind, destination) = match path {
+        "" => return Err("an output needs a type or a path".into()),
+        "-" => (OutputKind::Tar, None),
+        path => (OutputKind::Local, Some(PathBuf::from(path))),
+    };
+    let output = Output {
+        kind,
+        destination,
+        tar: kind == OutputKind::Tar,
+        compression: Compression::default(),
+    };
+    Ok(OutputOption {
+        output: Some(output),
+        names: Vec::new(),
+    })
+}
+
+fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String> {
+    match key {
+        "type" => given.kind = Some(value),
+        "dest" if value.is_empty() => return Err("dest= is empty".into()),
+        "dest" => given.destination = (value != "-").then(|| value.into()),
+        "tar" => given.directory = !csv::boolean(key, &value)?,
+        "compression" => given.compression = compression(&value)?,
+        "name" => given.names.extend(value.split(',').map(String::from)),
+        "push" | "push-by-digest" | "unpack" if !csv::boolean(key, &value)? => {}
+        "push" | "push-by-digest" => return Err(PUSH.into()),
+        "oci-mediatypes" if csv::boolean(key, &value)? => {}
+        "force-compression" if !csv::boolean(key, &value)? => {}
+        "rewrite-timestamp" => _ = csv::boolean(key, &value)?,
+        _ => {
+            return Err(format!(
+                "{key}={value} is not supported: known are type, dest, tar, compression, name and rewrite-timestamp"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Why `--push` is refused.
+pub const PUSH: &str = "praxis does not push from a build: publishing is a release operation and not part of this \
+                        version; write an archive with --output type=oci,dest=FILE and copy that";
+
+fn compression(value: &str) -> Result<Compression, String> {
+    match value {
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        "uncompressed" => Ok(Compression::Uncompressed),
+        _ => Err(format!(
+            "compression={value} is not supported: use gzip, zstd or uncompressed"
+        )),
+    }
+}
+
+fn finish(given: Fields, text: &str) -> Result<OutputOption, String> {
+    let kind = match given.kind.as_deref() {
+        Some("oci") => OutputKind::Oci,
+        Some("docker") => OutputKind::Docker,
+        Some("local") => OutputKind::Local,
+        Some("tar") => OutputKind::Tar,
+        Some("image") => {
+            return Ok(OutputOption {
+                output: None,
+                names: given.names,
+            });
+        }
+        Some("registry") => return Err(PUSH.into()),
+        Some(other) => {
+            return Err(format!(
+                "type={other} is not supported: use oci, docker, local or tar"
+            ));
+        }
+        None => {
+            return Err(format!(
+                "{text:?} names no type: write type=oci, docker, local or tar"
+            ));
+        }
+    };
+    let tar = match kind {
+        OutputKind::Oci | OutputKind::Docker => !given.directory,
+        OutputKind::Tar if given.directory => {
+            return Err("type=tar is always an archive: use type=local".into());
+        }
+        OutputKind::Tar => true,
+        OutputKind::Local => false,
+    };
+    if !tar && given.destination.is_none() {
+        return Err("a directory needs dest=DIR: only archives can go to standard output".into());
+    }
+    let output = Output {
+        kind,
+        destination: given.destination,
+        tar,
+        compression: given.compression,
+    };
+    Ok(OutputOption {
+        output: Some(output),
+        names: given.names,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(text: &str) -> Output {
+        parse_output(text).unwrap().output.unwrap()
+    }
+
+    #[test]
+    fn archives_and_directories() {
+        let oci = output("type=oci,dest=a.tar");
+        assert_eq!(
+            (oci.kind, oci.tar, oci.destination),
+            (OutputKind::Oci, true, Some("a.tar".into()))
+        );
+        assert!(!output("type=oci,dest=d,tar=false").tar);
+        assert_eq!(output("type=docker").destination, None);
+        assert_eq!(
+            output("type=oci,dest=-,compression=zstd").compression,
+            Compression::Zstd
+        );
+        assert_eq!(output("out").kind, OutputKind::Local);
+        assert!(parse_output("-").unwrap().is_stdout());
+        assert_eq!(output("type=tar").kind, OutputKind::Tar);
+    }
+
+    #[test]
+    fn an_image_stays_in_the_store() {
+        let option = parse_output("type=image,\"name=a,b\"").unwrap();
+        assert_eq!(option.output, None);
+        assert_eq!(option.names, ["a", "b"]);
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        for (text, why) in [
+            ("type=registry", "release operation"),
+            ("type=image,push=true", "release operation"),
+            ("type=local", "needs dest"),
+            ("type=oci,tar=false", "needs dest"),
+            ("type=tar,tar=false", "always an archive"),
+            ("type=squash,dest=x", "not supported"),
+            ("dest=x,tar=true", "names no type"),
+            ("type=oci,dest=x,compression=estargz", "gzip, zstd"),
+            ("type=oci,tar=maybe", "true or false"),
+            ("type=oci,colour=red", "not supported"),
+            ("", "type or a path"),
+        ] {
+            let error = parse_output(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

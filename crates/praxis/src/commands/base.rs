@@ -1,0 +1,38 @@
+//! `praxis base`.
+
+use super::{Outcome, Surroundings, build::close, write_stdout};
+use crate::arguments::BaseCommand;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::progress::printer;
+
+/// Runs `praxis base …`.
+pub fn run(command: &BaseCommand, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+    let cancel = interrupt::cancel_flag()
+        .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+    let engine = surroundings.engine()?;
+    let (printer, built) = match command {
+        BaseCommand::Lock(options) => {
+            let path = engine.base_lock(options)?;
+            write_stdout(format!("{path}\n").as_bytes())?;
+            return Ok(Outcome::Done);
+        }
+        BaseCommand::Build(options) => {
+            let printer = printer(options.progress, &surroundings.environment);
+            let built = engine.base_build(options, printer.as_ref(), &cancel);
+            (printer, built)
+        }
+        BaseCommand::Update(options) => {
+            let printer = printer(options.progress, &surroundings.environment);
+            let built = engine.base_update(options, printer.as_ref(), &cancel);
+            (printer, built)
+        }
+    };
+    let built = built.and_then(|response| {
+        if let Some(digest) = &response.digest {
+            write_stdout(format!("{digest}\n").as_bytes())?;
+        }
+        Ok(response)
+    });
+    Ok(close(printer.as_ref(), &cancel, built))
+}

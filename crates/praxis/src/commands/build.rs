@@ -1,0 +1,162 @@
+//! `praxis build`.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use praxis_engine::{BuildResponse, Event, Events};
+
+use super::{Outcome, Surroundings, write_stdout};
+use crate::arguments::{BuildOptions, ProgressMode};
+use crate::failure::{Failure, FailureKind};
+use crate::progress::{Ending, Printer, printer};
+use crate::request::build_request;
+use crate::{interrupt, metadata};
+
+/// Counts warnings on their way to the printer.
+struct Counting<'a> {
+    printer: &'a dyn Printer,
+    warnings: AtomicUsize,
+}
+
+impl Events for Counting<'_> {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::Warning { .. }) {
+            self.warnings.fetch_add(1, Ordering::Relaxed);
+        }
+        self.printer.event(event);
+    }
+}
+
+/// Builds and shows it.
+pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+    refuse_terminal(options)?;
+    let gathered = surroundings.site();
+    let mut stdin = std::io::stdin().lock();
+    let request = build_request(options, &surroundings.environment, gathered.site, &mut stdin)?;
+    drop(stdin);
+    let cancel = interrupt::cancel_flag()
+        .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+    let mode = if options.quiet {
+        ProgressMode::Quiet
+    } else {
+        options.progress
+    };
+    let printer = printer(mode, &surroundings.environment);
+    let events = Counting {
+        printer: printer.as_ref(),
+        warnings: AtomicUsize::new(0),
+    };
+    for name in gathered.withheld {
+        let message = format!("{name} holds credentials and is not passed to RUN steps: use --secret");
+        printer.event(Event::Warning {
+            code: "site".into(),
+            message,
+            line: None,
+        });
+    }
+    let built = surroundings
+        .engine()
+        .and_then(|engine| engine.build(&request, &events, &cancel))
+        .and_then(|response| deliver(options, &request.tags, response))
+        .and_then(|response| judge(options, response, events.warnings.load(Ordering::Relaxed)));
+    Ok(close(printer.as_ref(), &cancel, built))
+}
+
+/// Shows how a build ended. A failure after an interrupt is an interruption, whatever it says.
+pub fn close(printer: &dyn Printer, cancel: &AtomicBool, built: Result<BuildResponse, Failure>) -> Outcome {
+    match built {
+        Ok(response) => {
+            printer.close(&Ending::Built(&response));
+            Outcome::Done
+        }
+        Err(mut failure) => {
+            if cancel.load(Ordering::Relaxed) {
+                failure = Failure {
+                    kind: FailureKind::Cancelled,
+                    ..Failure::failed("interrupted")
+                };
+            }
+            printer.close(&Ending::Failed(&failure));
+            Outcome::Shown(failure)
+        }
+    }
+}
+
+fn refuse_terminal(options: &BuildOptions) -> Result<(), Failure> {
+    if options.outputs.iter().any(|output| output.is_stdout()) && std::io::stdout().is_terminal() {
+        return Err(Failure::usage(
+            "an archive is not written to a terminal: give dest=FILE or redirect standard output",
+        ));
+    }
+    Ok(())
+}
+
+/// Writes what the options ask for beside the outputs.
+fn deliver(
+    options: &BuildOptions,
+    tags: &[String],
+    response: BuildResponse,
+) -> Result<BuildResponse, Failure> {
+    if let Some(plan) = response.plan.as_ref().filter(|_| !options.is_check()) {
+        write_stdout(plan.as_bytes())?;
+    }
+    if let (Some(path), Some(digest)) = (
+        &options.iidfile,
+        response.config_digest.as_ref().or(response.digest.as_ref()),
+    ) {
+        write_file(path, "--iidfile", &digest.to_string())?;
+    }
+    if let Some(path) = &options.metadata_file {
+        let text = serde_json::to_string_pretty(&metadata::of(&response, tags)).unwrap_or_default();
+        write_file(path, "--metadata-file", &text)?;
+    }
+    if let Some(digest) = response.digest.as_ref().filter(|_| options.quiet)
+        && !options.outputs.iter().any(|output| output.is_stdout())
+    {
+        write_stdout(format!("{digest}\n").as_bytes())?;
+    }
+    Ok(response)
+}
+
+/// Writes a file whole or not at all.
+fn write_file(path: &Path, flag: &str, text: &str) -> Result<(), Failure> {
+    let failure = |error| Failure::failed(format!("{flag} {} cannot be written: {error}", path.display()));
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = Path::new(&name);
+    let written = if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        std::fs::write(path, text)
+    } else {
+        std::fs::write(part, text).and_then(|()| std::fs::rename(part, path))
+    };
+    written
+        .inspect_err(|_| _ = std::fs::remove_file(part))
+        .map_err(failure)
+}
+
+fn judge(options: &BuildOptions, response: BuildResponse, warnings: usize) -> Result<BuildResponse, Failure> {
+    match warnings {
+        1.. if options.is_check() => Err(Failure::failed(format!(
+            "the check has {warnings} finding(s), see above"
+        ))),
+        _ => Ok(response),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("id");
+        write_file(&path, "--iidfile", "sha256:a").unwrap();
+        write_file(&path, "--iidfile", "sha256:b").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "sha256:b");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let failure = write_file(&folder.path().join("no/id"), "--iidfile", "x").unwrap_err();
+        assert!(failure.message.starts_with("--iidfile "), "{failure}");
+    }
+}

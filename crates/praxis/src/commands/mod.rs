@@ -1,0 +1,91 @@
+//! One file a command.
+
+mod base;
+mod build;
+mod inspect;
+mod manual;
+mod store;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::arguments::{Arguments, Command};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::{doctor, root, site};
+
+/// What all commands need.
+pub struct Surroundings {
+    /// Variables of the process.
+    pub environment: Environment,
+    root: Option<PathBuf>,
+}
+
+/// Whether a failure was told to the user already.
+pub enum Outcome {
+    /// Success.
+    Done,
+    /// A failure that was shown by a printer.
+    Shown(Failure),
+}
+
+impl Surroundings {
+    /// Where the store lies.
+    pub fn store_root(&self) -> Result<PathBuf, Failure> {
+        root::store_root(self.root.clone(), &self.environment, root::is_root())
+    }
+
+    /// The engine on the store.
+    pub fn engine(&self) -> Result<crate::backend::Engine, Failure> {
+        crate::backend::Engine::open(&self.store_root()?)
+    }
+
+    /// What this machine lends to RUN steps.
+    pub fn site(&self) -> site::Gathered {
+        site::gather(&self.environment, Path::new("/"))
+    }
+}
+
+/// Runs a command.
+pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Failure> {
+    let surroundings = Surroundings {
+        environment,
+        root: arguments.root,
+    };
+    match arguments.command {
+        Command::Build(options) => return build::run(&options, &surroundings),
+        Command::Base(command) => return base::run(&command, &surroundings),
+        Command::Store(command) => store::run(&command, &surroundings)?,
+        Command::Inspect(options) => inspect::run(&options, &surroundings)?,
+        Command::Doctor(format) => {
+            let findings = doctor::findings(&surroundings.site(), &surroundings.store_root()?);
+            result(format.json, &findings, || {
+                doctor::table(&findings, &surroundings.environment)
+            })?;
+        }
+        Command::Completion { shell } => manual::completion(shell)?,
+        Command::Man { directory } => manual::pages(directory.as_deref())?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// Writes a result to standard output, as JSON or as text.
+fn result(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    let text = if json {
+        let json = serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))?;
+        crate::progress::sanitize::json(&json).into_owned() + "\n"
+    } else {
+        text()
+    };
+    write_stdout(text.as_bytes())
+}
+
+fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::failed(format!(
+            "standard output cannot be written: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,46 @@
+//! The only place that reads the process environment, so that tests can give another one.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// Variables of the process.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// The environment of this process.
+    pub fn of_process() -> Environment {
+        Environment(std::env::vars_os().collect())
+    }
+
+    /// An environment of the given variables.
+    #[cfg(test)]
+    pub fn of(variables: &[(&str, &str)]) -> Environment {
+        Environment(
+            variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+
+    /// A variable's bytes.
+    pub fn raw(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// A variable's text; absent if it is empty or not UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.raw(name)
+            .and_then(OsStr::to_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A variable as a path; absent if empty.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.raw(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    }
+}

@@ -1,0 +1,306 @@
+//! Build options to a request for the engine.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use praxis_engine::{BuildRequest, ContextSource, SecretSource, Site};
+
+use crate::arguments::{BuildOptions, PUSH, SecretOption, SecretOrigin};
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+/// Longest secret, as in BuildKit.
+const SECRET_LIMIT: u64 = 500 * 1024;
+
+/// Longest input accepted on standard input: a Dockerfile or an archive of a context.
+const STDIN_LIMIT: u64 = 4 << 30;
+
+/// Turns the command line into a request. Reads secrets, and standard input where the options ask for it; all other
+/// paths are left to the engine.
+pub fn build_request(
+    options: &BuildOptions,
+    environment: &Environment,
+    site: Site,
+    stdin: &mut dyn Read,
+) -> Result<BuildRequest, Failure> {
+    refuse_unsupported(options)?;
+    let context = context_source(&options.context);
+    let dockerfile_on_stdin = options
+        .file
+        .as_deref()
+        .is_some_and(|file| file.as_os_str() == "-");
+    let stdin = match (dockerfile_on_stdin, &context) {
+        (true, ContextSource::Stdin) => {
+            return Err(Failure::usage(
+                "standard input cannot be both the context and the Dockerfile",
+            ));
+        }
+        (false, ContextSource::Directory(_) | ContextSource::Remote(_)) => None,
+        _ => Some(read_limited(stdin, STDIN_LIMIT).map_err(|error| stdin_failure(&error))?),
+    };
+    let mut tags = options.tags.clone();
+    tags.extend(
+        options
+            .outputs
+            .iter()
+            .flat_map(|output| output.names.iter().cloned()),
+    );
+    check_tags(&tags)?;
+    Ok(BuildRequest {
+        context,
+        dockerfile: options.file.clone(),
+        stdin,
+        tags,
+        target: options.target.clone().filter(|target| !target.is_empty()),
+        build_args: build_arguments(&options.build_args, environment)?,
+        build_contexts: build_contexts(&options.build_contexts)?,
+        labels: settings(&options.labels, "--label")?,
+        annotations: annotations(&options.annotations)?,
+        no_cache: options.no_cache,
+        no_cache_filter: options.no_cache_filter.clone(),
+        network: options.network.map(|mode| mode.name().into()),
+        add_hosts: hosts(&options.add_hosts)?,
+        secrets: secrets(&options.secrets, environment)?,
+        ssh: ssh(options, environment)?,
+        platforms: options.platforms.clone(),
+        outputs: options
+            .outputs
+            .iter()
+            .filter_map(|option| option.output.clone())
+            .collect(),
+        source_date_epoch: source_date_epoch(environment)?,
+        jobs: options.jobs.into(),
+        dry_run: options.dry_run || options.is_check(),
+        site,
+    })
+}
+
+impl BuildOptions {
+    /// Whether only the Dockerfile is to be judged.
+    pub fn is_check(&self) -> bool {
+        self.check || self.call == crate::arguments::Call::Check
+    }
+}
+
+fn stdin_failure(error: &std::io::Error) -> Failure {
+    Failure::failed(format!("standard input cannot be read: {error}"))
+}
+
+fn refuse_unsupported(options: &BuildOptions) -> Result<(), Failure> {
+    let refuse = |message: &str| Err(Failure::usage(message));
+    if options.load {
+        return refuse(
+            "--load is refused: there is no daemon to load into; write --output type=docker,dest=FILE and hand that \
+             file to the tool that runs the image",
+        );
+    }
+    if options.push {
+        return Err(Failure::usage(format!("--push is refused: {PUSH}")));
+    }
+    if options.shm_size.is_some() {
+        return refuse("--shm-size is not supported: /dev/shm of a RUN step has a fixed size");
+    }
+    if !options.ulimits.is_empty() {
+        return refuse("--ulimit is not supported: RUN steps keep the limits of the caller, see ulimit -a");
+    }
+    for (flag, value) in [("--provenance", &options.provenance), ("--sbom", &options.sbom)] {
+        if value
+            .as_deref()
+            .is_some_and(|value| !matches!(value, "false" | "0"))
+        {
+            return Err(Failure::usage(format!(
+                "{flag} is not supported: attestations are not part of this version; only {flag}=false is accepted"
+            )));
+        }
+    }
+    if let Some(other) = options.entitlements.iter().find(|name| *name != "network.host") {
+        return Err(Failure::usage(format!(
+            "--allow {other} is refused: RUN steps are always sandboxed; only network.host is known"
+        )));
+    }
+    if options.outputs.iter().filter(|output| output.is_stdout()).count() > 1 {
+        return refuse("two outputs cannot both go to standard output: give one of them dest=FILE");
+    }
+    Ok(())
+}
+
+fn context_source(text: &str) -> ContextSource {
+    const SCHEMES: [&str; 6] = ["http://", "https://", "git://", "ssh://", "git@", "github.com/"];
+    if text == "-" {
+        ContextSource::Stdin
+    } else if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+        ContextSource::Remote(text.into())
+    } else {
+        ContextSource::Directory(text.into())
+    }
+}
+
+fn read_limited(source: &mut dyn Read, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            format!("more than the {} KiB allowed", limit / 1024),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn check_tags(tags: &[String]) -> Result<(), Failure> {
+    for tag in tags {
+        tag.parse::<praxis_oci::Reference>()
+            .map_err(|error| Failure::usage(format!("invalid image name for --tag: {error}")))?;
+    }
+    Ok(())
+}
+
+fn build_arguments(given: &[String], environment: &Environment) -> Result<BTreeMap<String, String>, Failure> {
+    let mut arguments = BTreeMap::new();
+    for text in given {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_string())),
+            None => (
+                text.as_str(),
+                environment
+                    .raw(text)
+                    .and_then(|value| value.to_str())
+                    .map(String::from),
+            ),
+        };
+        if name.is_empty() {
+            return Err(Failure::usage(format!(
+                "--build-arg {text:?} has no name: write NAME=VALUE or NAME"
+            )));
+        }
+        if let Some(value) = value {
+            arguments.insert(name.to_string(), value);
+        }
+    }
+    Ok(arguments)
+}
+
+fn build_contexts(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_string(), value.to_string()))
+        }
+        _ => Err(Failure::usage(format!(
+            "--build-context {text:?} must be NAME=VALUE"
+        ))),
+    };
+    given.iter().map(pair).collect()
+}
+
+fn settings(given: &[String], flag: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        match name.trim() {
+            "" => Err(Failure::usage(format!(
+                "{flag} {text:?} has no name: write NAME=VALUE"
+            ))),
+            name => Ok((name.to_string(), value.to_string())),
+        }
+    };
+    given.iter().map(pair).collect()
+}
+
+fn annotations(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut annotations = BTreeMap::new();
+    for (name, value) in settings(given, "--annotation")? {
+        let name = name.strip_prefix("manifest:").unwrap_or(&name);
+        let level = name.split_once(':').map_or("", |(level, _)| level);
+        if level.starts_with("manifest") || level.starts_with("index") {
+            return Err(Failure::usage(format!(
+                "--annotation {name:?}: only annotations of the manifest are supported, not of {level}"
+            )));
+        }
+        annotations.insert(name.to_string(), value);
+    }
+    Ok(annotations)
+}
+
+fn hosts(given: &[String]) -> Result<Vec<String>, Failure> {
+    for text in given {
+        let (name, address) = text.split_once([':', '=']).unwrap_or((text, ""));
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        let well = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        if !well || !(address == "host-gateway" || address.parse::<std::net::IpAddr>().is_ok()) {
+            return Err(Failure::usage(format!(
+                "--add-host {text:?} must be NAME:ADDRESS"
+            )));
+        }
+    }
+    Ok(given.to_vec())
+}
+
+fn secrets(
+    given: &[SecretOption],
+    environment: &Environment,
+) -> Result<BTreeMap<String, SecretSource>, Failure> {
+    given
+        .iter()
+        .map(|option| Ok((option.id.clone(), read_secret(option, environment)?)))
+        .collect()
+}
+
+fn read_secret(option: &SecretOption, environment: &Environment) -> Result<SecretSource, Failure> {
+    use std::os::unix::ffi::OsStrExt;
+    let from_file = |path: PathBuf| {
+        let bytes = std::fs::File::open(&path).and_then(|mut file| read_limited(&mut file, SECRET_LIMIT));
+        bytes.map(|bytes| SecretSource { bytes }).map_err(|error| {
+            Failure::failed(format!(
+                "secret {:?}: {} cannot be read: {error}",
+                option.id,
+                path.display()
+            ))
+        })
+    };
+    let from_variable = |name: &str| {
+        environment.raw(name).map(|value| SecretSource {
+            bytes: value.as_bytes().to_vec(),
+        })
+    };
+    match &option.origin {
+        SecretOrigin::File(path) => from_file(path.clone()),
+        SecretOrigin::Variable(name) => from_variable(name).ok_or_else(|| {
+            Failure::failed(format!(
+                "secret {:?}: the variable {name} is not set in the environment",
+                option.id
+            ))
+        }),
+        SecretOrigin::Named => match from_variable(&option.id) {
+            Some(secret) => Ok(secret),
+            None => from_file(option.id.clone().into()),
+        },
+    }
+}
+
+fn ssh(options: &BuildOptions, environment: &Environment) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let agent = || {
+        environment.path("SSH_AUTH_SOCK").ok_or_else(|| {
+            Failure::failed("--ssh without a socket needs a running agent: SSH_AUTH_SOCK is not set")
+        })
+    };
+    let one = |option: &crate::arguments::SshOption| {
+        Ok((option.id.clone(), option.path.clone().map_or_else(agent, Ok)?))
+    };
+    options.ssh.iter().map(one).collect()
+}
+
+fn source_date_epoch(environment: &Environment) -> Result<Option<i64>, Failure> {
+    let Some(text) = environment.text("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    match text.parse::<i64>() {
+        Ok(epoch) if (0..=253_402_300_799).contains(&epoch) => Ok(Some(epoch)),
+        _ => Err(Failure::usage(format!(
+            "SOURCE_DATE_EPOCH={text:?} in the environment must be a number of seconds since 1970"
+        ))),
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;
