@@ -1,8 +1,32 @@
-//! Debian archives to base images.
+//! From a recipe to the root file system of a base image, without debootstrap, apt or root.
+//!
+//! [`Recipe`] → [`lock`] → [`Lock`] → [`build`] → [`BuiltRootFs`].
+//!
+//! [`lock`] asks the archives: signature → Release → index → digest of each package. From then on only digests
+//! count: the same lock and recipe give the same bytes on any machine, whatever mirror served them.
+
 mod control;
 mod date;
+mod error;
+mod fetch;
+mod index;
+mod lock;
+mod locking;
+mod mirrors;
 pub mod openpgp;
+mod progress;
+mod recipe;
 mod relation;
+mod release;
+mod resolve;
+mod toml_position;
 mod version;
 
+pub use error::{DebianError, FetchError, FetchErrorKind};
+pub use fetch::{Fetch, HttpFetch, HttpSettings};
+pub use lock::{Lock, LockedArchitecture, LockedPackage, LockedSuite};
+pub use locking::{LockOptions, lock};
+pub use mirrors::{MAIN_ARCHIVE, Mirrors, SECURITY_ARCHIVE, host_mirrors};
+pub use progress::{Progress, ProgressSink};
+pub use recipe::{DeclaredFile, Group, ImageSettings, Recipe, Source, User};
 pub use version::{Version, VersionError};
