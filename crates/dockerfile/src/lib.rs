@@ -1,1 +1,30 @@
-//! placeholder
+//! Dockerfile text to a typed syntax tree; words and their expansion, here-documents, ignore files and the
+//! patterns of COPY. No I/O, and no panic on any input.
+
+mod directive;
+mod duration;
+mod expand;
+mod flag;
+mod health;
+mod heredoc;
+mod instruction;
+mod line;
+mod mount;
+mod parse;
+mod path;
+mod shell_pattern;
+mod suggest;
+mod tree;
+mod words;
+
+pub use duration::{format_duration, parse_duration};
+pub use expand::{Expander, Expansion, ExpansionError};
+pub use heredoc::Heredoc;
+pub use mount::{CacheSharing, MountError, MountOptions, MountText, MountType};
+pub use parse::{parse, parse_trigger};
+pub use path::{clean, resolve};
+pub use suggest::nearest;
+pub use tree::{
+    Argument, Command, Device, Directives, Dockerfile, From, Healthcheck, Instruction, Kind, Network, Pair,
+    Run, Stage, Transfer,
+};
