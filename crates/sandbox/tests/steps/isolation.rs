@@ -1,0 +1,2 @@
+use crate::runner::Test;
+pub const TESTS: &[Test] = &[];
