@@ -31,7 +31,7 @@ pub fn put_header(out: &mut Vec<u8>, entry: &Entry, name: &[u8]) -> Result<(), L
     if !records.is_empty() {
         put_records(out, &records);
     }
-    let (prefix, name) = split.unwrap_or((b"", &name[..100]));
+    let (prefix, name) = split.unwrap_or_else(|| (b"".as_slice(), &name[..100]));
     let mut header = blank(flag, prefix, name);
     octal(&mut header[100..108], u64::from(entry.mode));
     octal(&mut header[108..116], u64::from(fitting(entry.uid)));

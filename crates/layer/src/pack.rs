@@ -19,11 +19,12 @@ pub enum Compression {
     None,
 }
 
-/// Level of deflate; see `examples/gzip_speed.rs` for the measurement behind it.
-const GZIP_LEVEL: u32 = 5;
+/// Level of deflate. Measured with `examples/gzip_speed.rs` on one thread: 111 MB/s on text made of random words
+/// (12 % larger than level 6, which does 45), 84 on a directory of libraries (2 % larger than level 6).
+const GZIP_LEVEL: u32 = 4;
 const ZSTD_LEVEL: i32 = 3;
 /// Part of every key: a change of level or method must change these, so that old blocks are not used again.
-const GZIP_NAME: &[u8] = b"gzip zlib-rs 5 v1";
+const GZIP_NAME: &[u8] = b"gzip zlib-rs 4 v1";
 const ZSTD_NAME: &[u8] = b"zstd 3 v1";
 const LARGEST_STORED: usize = 65535;
 
