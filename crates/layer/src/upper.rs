@@ -104,6 +104,7 @@ impl Scan<'_> {
             touch,
             first: None,
             linked: false,
+            hidden,
         });
     }
 
