@@ -89,7 +89,7 @@ fn refused_options_say_what_to_do() {
         (&["--push"], "release operation"),
         (&["--shm-size", "1g"], "not supported"),
         (&["--ulimit", "nofile=1"], "not supported"),
-        (&["--provenance"], "=false is accepted"),
+        (&["--provenance=max"], "=false is accepted"),
         (&["--sbom=true"], "=false is accepted"),
         (&["--allow", "security.insecure"], "always sandboxed"),
         (&["--add-host", "a"], "NAME:ADDRESS"),

@@ -89,10 +89,10 @@ pub struct BuildOptions {
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]", hide_short_help = true)]
     pub ulimits: Vec<String>,
     /// Only false: attestations are not part of this version.
-    #[arg(long, value_name = "false", num_args = 0..=1, default_missing_value = "true", hide_short_help = true)]
+    #[arg(long, value_name = "false", hide_short_help = true)]
     pub provenance: Option<String>,
     /// Only false: attestations are not part of this version.
-    #[arg(long, value_name = "false", num_args = 0..=1, default_missing_value = "true", hide_short_help = true)]
+    #[arg(long, value_name = "false", hide_short_help = true)]
     pub sbom: Option<String>,
 
     /// Report what is doubtful in the Dockerfile, build nothing; exit status 1 if there is anything.
