@@ -44,6 +44,11 @@ impl Heredoc {
         })
     }
 
+    /// Whether `line` opens a here-document and says nothing else.
+    pub fn is_alone(line: &str) -> bool {
+        Heredoc::opened_by(line).is_some()
+    }
+
     /// The here-documents that an instruction's line opens, in order.
     pub(crate) fn opened_by_line(line: &str) -> Vec<Heredoc> {
         let Ok(expansion) = Expander::raw().expand(line, &|_| None) else {

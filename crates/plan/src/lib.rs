@@ -3,13 +3,25 @@
 //!
 //! Pure: what base images say comes through [`Bases`]. The same input always gives the same plan.
 
+mod expand;
+mod graph;
+mod mode;
 mod model;
 mod operation;
+mod planner;
+mod port;
 mod request;
+mod run;
+mod signal;
+mod stage;
+mod text;
+mod transfer;
+mod variables;
 
 pub use model::{ImageBase, Plan, Stage, StageBase, Step};
 pub use operation::{
     Add, Copy, Mode, Mount, MountKind, NetworkMode, Operation, Origin, Run, ScriptFile, Sharing, Source,
     Workdir,
 };
+pub use planner::plan;
 pub use request::{Base, Bases, PlanRequest};
