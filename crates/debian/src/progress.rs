@@ -24,10 +24,6 @@ pub enum Progress {
         size: u64,
         /// Whether it was in the cache.
         cached: bool,
-        /// How many are there now.
-        done: usize,
-        /// How many there will be.
-        total: usize,
     },
     /// A package was unpacked.
     Unpacked {

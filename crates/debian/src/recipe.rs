@@ -255,11 +255,7 @@ impl Recipe {
         if self.sources.is_empty() || self.sources.iter().any(|source| source.suites.is_empty()) {
             return empty("source with a suite");
         }
-        for source in self
-            .sources
-            .iter()
-            .filter(|source| source.fingerprints.is_empty())
-        {
+        if let Some(source) = self.sources.iter().find(|source| source.fingerprints.is_empty()) {
             return Err(format!(
                 "the source {:?} names no fingerprint of a key that must sign it",
                 source.archive
