@@ -130,8 +130,3 @@ impl Engine {
         absent()
     }
 }
-
-/// What the kernel and the user's rights allow for RUN steps.
-pub fn probe() -> Vec<crate::doctor::Finding> {
-    Vec::new()
-}

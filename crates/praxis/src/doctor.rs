@@ -8,6 +8,22 @@ use crate::environment::Environment;
 use crate::progress::sanitize::sanitize;
 use crate::site::Gathered;
 
+impl From<praxis_sandbox::Capability> for Finding {
+    fn from(capability: praxis_sandbox::Capability) -> Finding {
+        Finding {
+            name: capability.name.into(),
+            state: match capability.state {
+                praxis_sandbox::State::Works => State::Available,
+                praxis_sandbox::State::Limited => State::Limited,
+                praxis_sandbox::State::Missing => State::Missing,
+            },
+            detail: capability.detail,
+            consequence: capability.consequence,
+            remedy: capability.remedy,
+        }
+    }
+}
+
 /// Whether something is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,7 +150,7 @@ fn free_space(path: &Path) -> String {
 
 /// Everything that is looked at.
 pub fn findings(gathered: &Gathered, root: &Path) -> Vec<Finding> {
-    let mut findings = crate::backend::probe();
+    let mut findings: Vec<Finding> = praxis_sandbox::probe().into_iter().map(Finding::from).collect();
     findings.extend(site_findings(gathered));
     findings.push(store_finding(root));
     findings

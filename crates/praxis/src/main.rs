@@ -22,6 +22,9 @@ use environment::Environment;
 use failure::{Failure, FailureKind};
 
 fn main() -> ExitCode {
+    if praxis_sandbox::is_child() {
+        praxis_sandbox::init_main();
+    }
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

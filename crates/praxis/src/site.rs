@@ -70,6 +70,7 @@ pub fn gather(environment: &Environment, top: &Path) -> Gathered {
     let mut gathered = Gathered::default();
     gathered.site.ca_bundle = ca_bundle(environment, top);
     gathered.site.proxies = present(environment, &PROXIES);
+    apt_mirrors(top, &mut gathered);
     let mut variables = present(environment, &MIRRORS);
     for (file, key, variable) in CONFIGURATION {
         if !variables.contains_key(variable)
@@ -87,6 +88,52 @@ pub fn gather(environment: &Environment, top: &Path) -> Gathered {
         }
     }
     gathered
+}
+
+/// Mirrors of the host's apt configuration, each as `ARCHIVE URI`, where the archive is `debian` or `debian-security`.
+fn apt_mirrors(top: &Path, gathered: &mut Gathered) {
+    let files = apt_files(top);
+    let texts: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    let mirrors = praxis_debian::host_mirrors(&texts);
+    for archive in [praxis_debian::MAIN_ARCHIVE, praxis_debian::SECURITY_ARCHIVE] {
+        // An archive without a mirror is reported where somebody needs it.
+        for uri in mirrors.of(archive).unwrap_or_default() {
+            if holds_credentials(&uri) {
+                gathered.withheld.push(format!("the apt mirror of {archive}"));
+            } else {
+                gathered.site.apt_mirrors.push(format!("{archive} {uri}"));
+            }
+        }
+    }
+}
+
+/// Paths (as under `/`) and texts of apt's lists of sources and of mirrors, in apt's order.
+fn apt_files(top: &Path) -> Vec<(String, String)> {
+    let mut paths = vec![PathBuf::from("/etc/apt/sources.list")];
+    for folder in [
+        "/etc/apt/sources.list.d",
+        "/etc/apt/mirrors",
+        "/etc/apt/mirrorlists",
+    ] {
+        let entries = std::fs::read_dir(top.join(&folder[1..]))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut names: Vec<_> = entries
+            .map(|entry| Path::new(folder).join(entry.file_name()))
+            .collect();
+        names.retain(|path| path.extension().is_some_and(|it| it == "list" || it == "sources"));
+        names.sort();
+        paths.extend(names);
+    }
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(top.join(path.strip_prefix("/").unwrap_or(&path))).ok()?;
+        Some((path.to_string_lossy().into_owned(), text))
+    };
+    paths.into_iter().filter_map(read).collect()
 }
 
 /// The bundle that programs on this machine trust.
@@ -191,6 +238,37 @@ mod tests {
             gather(&set, folder.path()).site.variables["PIP_INDEX_URL"],
             "https://other.invalid"
         );
+    }
+
+    #[test]
+    fn apt_mirrors_come_from_every_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let apt = folder.path().join("etc/apt");
+        std::fs::create_dir_all(apt.join("sources.list.d")).unwrap();
+        std::fs::create_dir_all(apt.join("mirrors")).unwrap();
+        std::fs::write(
+            apt.join("sources.list"),
+            "deb http://u:canary@c.invalid/debian trixie main\n",
+        )
+        .unwrap();
+        let text = "Types: deb\nURIs: mirror+file:/etc/apt/mirrors/debian.list\nSuites: trixie\n";
+        std::fs::write(apt.join("sources.list.d/debian.sources"), text).unwrap();
+        std::fs::write(
+            apt.join("sources.list.d/off.disabled"),
+            "deb http://off.invalid trixie main\n",
+        )
+        .unwrap();
+        std::fs::write(apt.join("mirrors/debian.list"), "http://a.invalid/debian\n").unwrap();
+        let gathered = gather(&Environment::default(), folder.path());
+        assert_eq!(gathered.site.apt_mirrors[0], "debian http://a.invalid/debian");
+        assert!(
+            gathered
+                .site
+                .apt_mirrors
+                .contains(&"debian-security http://a.invalid/debian-security".into())
+        );
+        assert_eq!(gathered.withheld[0], "the apt mirror of debian");
+        assert!(!format!("{:?}", gathered.site).contains("canary"));
     }
 
     #[test]

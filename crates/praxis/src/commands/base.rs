@@ -10,7 +10,7 @@ use crate::progress::printer;
 pub fn run(command: &BaseCommand, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
-    let engine = surroundings.engine()?;
+    let (engine, _) = surroundings.engine()?;
     let (printer, built) = match command {
         BaseCommand::Lock(options) => {
             let path = engine.base_lock(options)?;

@@ -35,6 +35,7 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
     let mut stdin = std::io::stdin().lock();
     let request = build_request(options, &surroundings.environment, gathered.site, &mut stdin)?;
     drop(stdin);
+    let (engine, warning) = surroundings.engine()?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     let mode = if options.quiet {
@@ -55,9 +56,15 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
             line: None,
         });
     }
-    let built = surroundings
-        .engine()
-        .and_then(|engine| engine.build(&request, &events, &cancel))
+    if let Some(message) = warning {
+        printer.event(Event::Warning {
+            code: "user-namespace".into(),
+            message: message.into(),
+            line: None,
+        });
+    }
+    let built = engine
+        .build(&request, &events, &cancel)
         .and_then(|response| deliver(options, &request.tags, response))
         .and_then(|response| judge(options, response, events.warnings.load(Ordering::Relaxed)));
     Ok(close(printer.as_ref(), &cancel, built))

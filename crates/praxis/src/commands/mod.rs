@@ -10,6 +10,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::arguments::{Arguments, Command};
+use praxis_sandbox::UserNamespace;
+
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::{doctor, root, site};
@@ -20,6 +22,10 @@ pub struct Surroundings {
     pub environment: Environment,
     root: Option<PathBuf>,
 }
+
+/// An ordinary user without subordinate ids: what the reader should know.
+const SINGLE_ID: &str =
+    "this user has no subordinate ids, so RUN steps know no user but root; praxis doctor says more";
 
 /// Whether a failure was told to the user already.
 pub enum Outcome {
@@ -35,9 +41,19 @@ impl Surroundings {
         root::store_root(self.root.clone(), &self.environment, root::is_root())
     }
 
-    /// The engine on the store.
-    pub fn engine(&self) -> Result<crate::backend::Engine, Failure> {
-        crate::backend::Engine::open(&self.store_root()?)
+    /// The engine on the store, as root: an ordinary user first becomes root of a user namespace. Must be called before
+    /// any thread is started. The text is a warning for the user.
+    pub fn engine(&self) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
+        // In the namespace everyone looks like root: where the store lies is decided before.
+        let root = self.store_root()?;
+        let mut warning = None;
+        if UserNamespace::needed() {
+            let identities = praxis_sandbox::Identities::RangeOrSingle;
+            let namespace = praxis_sandbox::enter_user_namespace(identities)
+                .map_err(|error| Failure::failed(error.to_string()).with_hint("praxis doctor"))?;
+            warning = (namespace == UserNamespace::Single).then_some(SINGLE_ID);
+        }
+        Ok((crate::backend::Engine::open(&root)?, warning))
     }
 
     /// What this machine lends to RUN steps.

@@ -10,7 +10,7 @@ use crate::progress::units;
 
 /// Runs `praxis store …`.
 pub fn run(command: &StoreCommand, surroundings: &Surroundings) -> Result<(), Failure> {
-    let engine = surroundings.engine()?;
+    let (engine, _) = surroundings.engine()?;
     match command {
         StoreCommand::Du(format) => {
             let usage = engine.store_usage()?;
