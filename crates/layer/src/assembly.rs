@@ -123,8 +123,10 @@ impl<'a> Assembly<'a> {
         {
             *opaque = true;
         }
-        let keep = matches!(before, None | Some(Kind::Whiteout))
-            || (matches!(before, Some(Kind::Directory { .. })) && entry.is_directory());
+        let keep = match &before {
+            None | Some(Kind::Whiteout) => entry.is_directory() || !self.has_below(&path),
+            Some(kind) => entry.is_directory() && matches!(kind, Kind::Directory { .. }),
+        };
         if !keep {
             self.remove(&path);
         }
@@ -161,7 +163,8 @@ impl<'a> Assembly<'a> {
             return Err(LayerError::member(path.as_bytes(), "it is a hard link to itself"));
         }
         self.open_parents(path);
-        let before = self.get(path).is_some_and(|before| before.kind != Kind::Whiteout);
+        let before =
+            self.get(path).is_some_and(|before| before.kind != Kind::Whiteout) || self.has_below(path);
         if before {
             self.remove(path);
         }
