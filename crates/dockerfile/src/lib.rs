@@ -5,13 +5,16 @@ mod directive;
 mod duration;
 mod expand;
 mod flag;
+mod glob;
 mod health;
 mod heredoc;
+mod ignore;
 mod instruction;
 mod line;
 mod mount;
 mod parse;
 mod path;
+mod patterns;
 mod shell_pattern;
 mod suggest;
 mod tree;
@@ -19,10 +22,13 @@ mod words;
 
 pub use duration::{format_duration, parse_duration};
 pub use expand::{Expander, Expansion, ExpansionError};
+pub use glob::Glob;
 pub use heredoc::Heredoc;
+pub use ignore::IgnoreFile;
 pub use mount::{CacheSharing, MountError, MountOptions, MountText, MountType};
 pub use parse::{parse, parse_trigger};
 pub use path::{clean, resolve};
+pub use patterns::{Pattern, PatternError, Patterns, Verdict};
 pub use suggest::nearest;
 pub use tree::{
     Argument, Command, Device, Directives, Dockerfile, From, Healthcheck, Instruction, Kind, Network, Pair,

@@ -114,7 +114,7 @@ impl MountText {
         pairs
             .filter(|(key, _)| key.eq_ignore_ascii_case("from"))
             .map(|(_, value)| value.to_string())
-            .last()
+            .next_back()
     }
 
     /// Checks what can be checked before variables are known.

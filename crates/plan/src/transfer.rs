@@ -48,7 +48,7 @@ pub(crate) fn transfer(
         link: syntax.link,
         parents: syntax.parents,
         excludes: syntax.excludes.clone(),
-        add: add.then(|| Add {
+        add: add.then_some(Add {
             unpack: syntax.unpack,
             checksum,
             keep_git_directory: syntax.keep_git_directory,
