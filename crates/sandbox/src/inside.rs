@@ -96,7 +96,6 @@ fn mount_root(specification: &Specification, trees: Vec<Option<Tree>>) -> Result
     let system = System {
         root: root.as_fd(),
         devices: &devices,
-        private_network: specification.private_network,
         insecure: specification.insecure,
     };
     system.mount()?;
@@ -105,7 +104,7 @@ fn mount_root(specification: &Specification, trees: Vec<Option<Tree>>) -> Result
     if specification.read_only_root {
         restrict(root.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY, false).during("make the root read-only")?;
     }
-    leave_host(&host, &root)?;
+    leave_host(&host, &base, &root)?;
     Ok(stubs)
 }
 
@@ -130,8 +129,7 @@ fn plan_mount_points(
     }
     let stubs = points.finish();
     drop(view);
-    let place = base;
-    rustix::process::fchdir(place).during("enter the private file system")?;
+    rustix::process::fchdir(base).during("enter the private file system")?;
     let gone = rustix::mount::unmount("view", UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
     rustix::process::chdir("/").during("leave the private file system")?;
     gone.during("take down the view of the image")?;
@@ -175,17 +173,34 @@ fn overlay_failure(error: Errno) -> Failure {
         .remedy(remedy)
 }
 
-fn leave_host(host: &OwnedFd, root: &OwnedFd) -> Result<(), Failure> {
+/// Makes the overlay the root and takes down everything else: first the private file system, which lies on the host's
+/// root, then the host's root, which lies on the overlay.
+fn leave_host(host: &OwnedFd, base: &OwnedFd, root: &OwnedFd) -> Result<(), Failure> {
     rustix::process::fchdir(root).during("enter the root")?;
     rustix::process::pivot_root(".", ".")
         .during("change the root")
-        .map_err(|failure| {
-            failure
-                .remedy("the caller's own root must be a mount point that is not the initial ram file system")
-        })?;
-    rustix::process::fchdir(host).during("return to the host's root")?;
-    rustix::mount::unmount(".", UnmountFlags::DETACH).during("leave the host's root")?;
-    rustix::process::chdir("/").during("enter the root")
+        .map_err(|failure| failure.remedy("praxis cannot run from an initial ram file system"))?;
+    for left in [base, host] {
+        rustix::process::fchdir(left).during("return to the host's root")?;
+        rustix::mount::unmount(".", UnmountFlags::DETACH).during("leave the host's root")?;
+    }
+    rustix::process::chdir("/").during("enter the root")?;
+    verify_alone(root)
+}
+
+/// What lies over the root directory would be reached through `/..`: nothing may.
+fn verify_alone(root: &OwnedFd) -> Result<(), Failure> {
+    let expected = rustix::fs::fstat(root).during("look at the root")?;
+    for path in ["/", "/..", "/dev/..", "."] {
+        let found = rustix::fs::stat(path).during("look at the root")?;
+        if (found.st_dev, found.st_ino) != (expected.st_dev, expected.st_ino) {
+            return Err(Failure::refused(
+                path.as_bytes(),
+                "the host's root is still in reach",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn make_directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<(), Failure> {

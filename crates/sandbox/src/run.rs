@@ -189,7 +189,10 @@ fn sealed_copy() -> Result<OwnedFd, Failure> {
     std::io::copy(&mut from, &mut to).during("copy the program to memory")?;
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     rustix::fs::fcntl_add_seals(&to, seals).during("seal the copy of the program")?;
-    Ok(OwnedFd::from(to))
+    // A file that is open for writing cannot be executed.
+    let path = format!("/proc/self/fd/{}", to.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .during("open the copy of the program")
 }
 
 fn reap(child: &mut Child) -> Result<String, SandboxError> {

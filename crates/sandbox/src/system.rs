@@ -83,7 +83,6 @@ fn verify_device(node: BorrowedFd<'_>, name: &str, major: u32, minor: u32) -> Re
 pub(crate) struct System<'a> {
     pub root: BorrowedFd<'a>,
     pub devices: &'a HostDevices,
-    pub private_network: bool,
     pub insecure: bool,
 }
 

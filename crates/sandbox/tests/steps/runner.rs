@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
+use crate::fixture::Fixture;
 use praxis_sandbox::{Identities, enter_user_namespace};
 
 /// A test and its name.
@@ -21,6 +22,9 @@ pub fn main(tests: &[Test]) -> ExitCode {
     if arguments.iter().any(|text| text == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|text| text == "--time") {
+        return time_steps();
     }
     if arguments.iter().any(|text| text == AS_USER) {
         enter_user_namespace(Identities::Range).expect("enter a user namespace");
@@ -101,4 +105,24 @@ fn user_with_range() -> Option<(String, u32, u32)> {
         let (uid, gid) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
         (owned && uid != 0).then(|| (fields[0].to_owned(), uid, gid))
     })
+}
+
+/// `--time`: what a trivial step costs from start to end.
+fn time_steps() -> ExitCode {
+    const ROUNDS: u32 = 100;
+    let fixtures: Vec<Fixture> = (0..ROUNDS).map(|_| Fixture::new()).collect();
+    let mut times: Vec<_> = fixtures
+        .iter()
+        .map(|fixture| {
+            let start = std::time::Instant::now();
+            crate::fixture::succeed(&fixture.step(&["/bin/true"]));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!(
+        "a trivial step takes {:?} (median of {ROUNDS})",
+        times[times.len() / 2]
+    );
+    ExitCode::SUCCESS
 }
