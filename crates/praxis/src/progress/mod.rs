@@ -47,8 +47,8 @@ pub fn printer(mode: ProgressMode, environment: &Environment) -> Box<dyn Printer
     }
 }
 
-/// A failure as text: the last lines of the failing step's output (where they were not shown already), the place in the
-/// Dockerfile, what to try, and as the last line what went wrong.
+/// A failure as text: the last lines of the failing step's output, the place in the Dockerfile, what to try, and as the
+/// last line what went wrong.
 pub fn explain(failure: &Failure, step: Option<&StepRecord>) -> String {
     let mut text = String::new();
     if let Some(step) = step {

@@ -9,7 +9,7 @@ use praxis_engine::{Event, Events};
 use super::record::{Record, printable_line};
 use super::sanitize::{lines, sanitize};
 use super::units;
-use super::{Ending, Printer, explain};
+use super::{Ending, Printer, explain, failing_step};
 
 /// Output of one step that is shown in all, in bytes.
 const STEP_LIMIT: usize = 2 << 20;
@@ -60,7 +60,7 @@ impl<W: Write + Send> Printer for Plain<W> {
         }
         let text = match ending {
             Ending::Built(response) => state.result(response),
-            Ending::Failed(failure) => explain(failure, None),
+            Ending::Failed(failure) => explain(failure, failing_step(&state.record)),
         };
         _ = state.writer.write_all(text.as_bytes());
         _ = state.writer.flush();

@@ -100,7 +100,7 @@ fn image(digest: &str, layers: &[LayerInfo], width: usize, style: Style, text: &
     }
     let total: u64 = layers.iter().map(|layer| layer.size).sum();
     text.push_str(&format!(
-        "\n  {} in {} layers · {digest}\n",
+        "\n  {} in {} layers\n  {digest}\n",
         units::bytes(total),
         layers.len()
     ));
