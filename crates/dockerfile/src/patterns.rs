@@ -38,6 +38,8 @@ enum Token {
 pub struct Pattern {
     text: String,
     tokens: Vec<Token>,
+    /// Whether `text` is all there is to match.
+    literal: bool,
     negative: bool,
 }
 
@@ -50,20 +52,23 @@ impl Pattern {
             None => (false, text.trim()),
         };
         let rest = clean(rest);
+        Pattern::new(rest, negative)
+    }
+
+    fn new(text: String, negative: bool) -> Result<Pattern, PatternError> {
+        let tokens = tokens(&text)?;
+        let literal = !text.contains(is_special);
         Ok(Pattern {
-            tokens: tokens(&rest)?,
-            text: rest,
+            text,
+            tokens,
+            literal,
             negative,
         })
     }
 
     /// One name as it is: not cleaned, and a `!` is no sign.
     pub(crate) fn name(text: &str) -> Result<Pattern, PatternError> {
-        Ok(Pattern {
-            tokens: tokens(text)?,
-            text: text.into(),
-            negative: false,
-        })
+        Pattern::new(text.into(), false)
     }
 
     /// Whether it starts with `!`: takes back what patterns before it matched.
@@ -73,32 +78,44 @@ impl Pattern {
 
     /// Whether the whole of `path` matches, no matter the `!`.
     pub fn matches(&self, path: &str) -> bool {
+        if self.literal {
+            return path == self.text;
+        }
         let mut states = vec![false; self.tokens.len() + 1];
+        let mut after = states.clone();
         states[0] = true;
         self.skip(&mut states);
         for character in path.chars() {
-            let mut after = vec![false; self.tokens.len() + 1];
-            for (state, token) in self.tokens.iter().enumerate().filter(|(state, _)| states[*state]) {
-                match token {
-                    Token::Exactly(expected) => after[state + 1] |= *expected == character,
-                    Token::Class { negated, ranges } => {
-                        let inside = ranges.iter().any(|(from, to)| (*from..=*to).contains(&character));
-                        after[state + 1] |= inside != *negated;
-                    }
-                    Token::One => after[state + 1] |= character != '/',
-                    Token::Many => after[state] |= character != '/',
-                    Token::Anything => after[state] = true,
-                    Token::Enter => {}
-                    Token::Directories => {
-                        after[state] = true;
-                        after[state + 1] |= character == '/';
-                    }
-                }
-            }
+            after.fill(false);
+            self.step(character, &states, &mut after);
             self.skip(&mut after);
-            states = after;
+            std::mem::swap(&mut states, &mut after);
+            if !states.contains(&true) {
+                return false;
+            }
         }
         states[self.tokens.len()]
+    }
+
+    /// Marks in `after` the states that `character` leads to.
+    fn step(&self, character: char, states: &[bool], after: &mut [bool]) {
+        for (state, token) in self.tokens.iter().enumerate().filter(|(state, _)| states[*state]) {
+            match token {
+                Token::Exactly(expected) => after[state + 1] |= *expected == character,
+                Token::Class { negated, ranges } => {
+                    let inside = ranges.iter().any(|(from, to)| (*from..=*to).contains(&character));
+                    after[state + 1] |= inside != *negated;
+                }
+                Token::One => after[state + 1] |= character != '/',
+                Token::Many => after[state] |= character != '/',
+                Token::Anything => after[state] = true,
+                Token::Enter => {}
+                Token::Directories => {
+                    after[state] = true;
+                    after[state + 1] |= character == '/';
+                }
+            }
+        }
     }
 
     /// Marks the states that are reached without a character.
@@ -128,10 +145,13 @@ impl Pattern {
     }
 }
 
+fn is_special(character: char) -> bool {
+    matches!(character, '*' | '?' | '[' | ']' | '\\')
+}
+
 /// Cuts a clean pattern into tokens.
 fn tokens(text: &str) -> Result<Vec<Token>, PatternError> {
     let syntax = || PatternError::Syntax(text.into());
-    let is_special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\');
     let mut tokens = Vec::new();
     let mut rest = text.chars().peekable();
     if let Some(plain) = text.strip_prefix("**")
