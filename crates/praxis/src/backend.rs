@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use praxis_engine::{BuildRequest, BuildResponse, Events, LayerInfo};
+use praxis_store::{CollectOptions, CollectReport, Store, StoreError, Usage, VerifyReport};
 use serde::Serialize;
 
 use crate::arguments::{BaseBuildOptions, BaseLockOptions, BaseUpdateOptions};
@@ -12,42 +12,6 @@ use crate::failure::{Failure, FailureKind};
 
 /// The engine on one store.
 pub struct Engine;
-
-/// How much a store holds.
-#[derive(Debug, Serialize)]
-pub struct StoreUsage {
-    /// Kinds of content.
-    pub parts: Vec<StorePart>,
-}
-
-/// One kind of content of a store.
-#[derive(Debug, Serialize)]
-pub struct StorePart {
-    /// Kind, such as `blobs`.
-    pub name: String,
-    /// How many.
-    pub entries: u64,
-    /// Their size.
-    pub bytes: u64,
-}
-
-/// What a collection removed.
-#[derive(Debug, Serialize)]
-pub struct Collected {
-    /// How many entries.
-    pub entries: u64,
-    /// Their size.
-    pub bytes: u64,
-}
-
-/// What a verification found.
-#[derive(Debug, Serialize)]
-pub struct Verified {
-    /// Entries that were read.
-    pub checked: u64,
-    /// One line for each damaged entry.
-    pub problems: Vec<String>,
-}
 
 /// An image as shown to people.
 #[derive(Debug, Serialize)]
@@ -85,21 +49,6 @@ impl Engine {
         absent()
     }
 
-    /// How much the store holds.
-    pub fn store_usage(&self) -> Result<StoreUsage, Failure> {
-        absent()
-    }
-
-    /// Removes what was not used within `keep` and what nothing needs.
-    pub fn collect(&self, _keep: Duration) -> Result<Collected, Failure> {
-        absent()
-    }
-
-    /// Reads everything again.
-    pub fn verify(&self) -> Result<Verified, Failure> {
-        absent()
-    }
-
     /// Describes an image.
     pub fn inspect(&self, _image: &str) -> Result<ImageDescription, Failure> {
         absent()
@@ -129,4 +78,25 @@ impl Engine {
     ) -> Result<BuildResponse, Failure> {
         absent()
     }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::failed(error.to_string())
+    }
+}
+
+/// How much the store under `root` holds.
+pub fn store_usage(root: &Path) -> Result<Usage, Failure> {
+    Ok(Store::open(root)?.usage())
+}
+
+/// Removes what nothing needs. Waits for nobody: a running build is a failure.
+pub fn collect(root: &Path, options: &CollectOptions) -> Result<CollectReport, Failure> {
+    Ok(Store::open_alone(root)?.collect(options)?)
+}
+
+/// Reads everything again and removes what is damaged.
+pub fn verify(root: &Path) -> Result<VerifyReport, Failure> {
+    Ok(Store::open(root)?.verify())
 }

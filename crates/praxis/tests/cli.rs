@@ -225,3 +225,40 @@ fn the_reference_page_is_up_to_date() {
         assert!(text.contains(option), "docs/cli.md does not name {option}");
     }
 }
+
+#[test]
+fn an_empty_store_is_private_and_sound() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("store");
+    let store = |arguments: &[&str]| {
+        let output = praxis(arguments, &[("PRAXIS_ROOT", root.to_str().unwrap())]);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    assert!(store(&["store", "du"]).contains("0 layers, 0 named images"));
+    assert_eq!(root.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+    let report: serde_json::Value = serde_json::from_str(&store(&["store", "verify", "--json"])).unwrap();
+    assert_eq!(report["damage"].as_array().unwrap().len(), 0);
+    assert!(store(&["store", "gc", "--all", "--caches"]).starts_with("removed 0 step results"));
+}
+
+#[test]
+fn an_unusable_store_is_one_message_and_nothing_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("file");
+    std::fs::write(&root, "mine").unwrap();
+    let output = praxis(&["store", "du"], &[("PRAXIS_ROOT", root.to_str().unwrap())]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output)
+            .lines()
+            .last()
+            .unwrap()
+            .starts_with("error: store: "),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(std::fs::read_to_string(&root).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

@@ -71,21 +71,24 @@ pub enum Command {
 pub enum StoreCommand {
     /// Show how much the store holds
     Du(JsonOption),
-    /// Remove what no image and no recent build needs
+    /// Remove what no named image and no recent build needs
     Gc(CollectOptions),
-    /// Read everything again and compare it with its digests
+    /// Read everything again, compare it with its digests and remove what is damaged
     Verify(JsonOption),
 }
 
 /// Options of `praxis store gc`.
 #[derive(Debug, Args)]
 pub struct CollectOptions {
-    /// Keep what was used within this time, such as 36h or 14d.
+    /// Keep results of steps used within this time, such as 36h or 14d.
     #[arg(long, value_name = "AGE", default_value = "14d", value_parser = parse_age)]
     pub keep: std::time::Duration,
-    /// Remove everything that no image needs, however recent.
+    /// Remove everything that no named image needs, however recent.
     #[arg(long, conflicts_with = "keep")]
     pub all: bool,
+    /// Also remove the content of cache mounts.
+    #[arg(long)]
+    pub caches: bool,
     /// Print JSON.
     #[command(flatten)]
     pub format: JsonOption,

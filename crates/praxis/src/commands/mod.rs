@@ -44,6 +44,12 @@ impl Surroundings {
     /// The engine on the store, as root: an ordinary user first becomes root of a user namespace. Must be called before
     /// any thread is started. The text is a warning for the user.
     pub fn engine(&self) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
+        let (root, warning) = self.enter()?;
+        Ok((crate::backend::Engine::open(&root)?, warning))
+    }
+
+    /// Becomes root of a user namespace where that is needed, and gives the store's directory and a warning.
+    fn enter(&self) -> Result<(PathBuf, Option<&'static str>), Failure> {
         // In the namespace everyone looks like root: where the store lies is decided before.
         let root = self.store_root()?;
         let mut warning = None;
@@ -53,7 +59,7 @@ impl Surroundings {
                 .map_err(|error| Failure::failed(error.to_string()).with_hint("praxis doctor"))?;
             warning = (namespace == UserNamespace::Single).then_some(SINGLE_ID);
         }
-        Ok((crate::backend::Engine::open(&root)?, warning))
+        Ok((root, warning))
     }
 
     /// What this machine lends to RUN steps.

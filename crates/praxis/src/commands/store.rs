@@ -1,66 +1,101 @@
 //! `praxis store`.
 
-use std::time::Duration;
+use praxis_store::{CollectOptions, Usage, VerifyReport};
 
 use super::{Surroundings, result};
 use crate::arguments::StoreCommand;
+use crate::backend;
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
 use crate::progress::units;
 
 /// Runs `praxis store …`.
 pub fn run(command: &StoreCommand, surroundings: &Surroundings) -> Result<(), Failure> {
-    let (engine, _) = surroundings.engine()?;
+    let (root, _) = surroundings.enter()?;
     match command {
         StoreCommand::Du(format) => {
-            let usage = engine.store_usage()?;
+            let usage = backend::store_usage(&root)?;
             result(format.json, &usage, || usage_table(&usage))
         }
         StoreCommand::Gc(options) => {
-            let keep = if options.all { Duration::ZERO } else { options.keep };
-            let collected = engine.collect(keep)?;
-            result(options.format.json, &collected, || {
+            let older_than = (!options.all).then_some(options.keep);
+            let collect = CollectOptions {
+                all: options.all,
+                older_than,
+                caches: options.caches,
+            };
+            let report = backend::collect(&root, &collect)?;
+            result(options.format.json, &report, || {
                 format!(
-                    "removed {} entries, {} freed\n",
-                    collected.entries,
-                    units::bytes(collected.bytes)
+                    "removed {} step results, {} layers, {} blobs: {} freed\n",
+                    report.records,
+                    report.layers,
+                    report.blobs,
+                    units::bytes(report.bytes)
                 )
             })
         }
         StoreCommand::Verify(format) => {
-            let verified = engine.verify()?;
-            let lines = || {
-                let problems = verified
-                    .problems
-                    .iter()
-                    .map(|line| format!("{}\n", sanitize(line)));
-                problems
-                    .chain([format!("{} entries checked\n", verified.checked)])
-                    .collect()
-            };
-            result(format.json, &verified, lines)?;
-            match verified.problems.len() {
+            let report = backend::verify(&root)?;
+            result(format.json, &report, || verify_lines(&report))?;
+            match report.damage.len() {
                 0 => Ok(()),
-                number => Err(
-                    Failure::failed(format!("{number} entries of the store are damaged")).with_hint(
-                        "build again: damaged entries are removed and made anew when they are needed",
-                    ),
-                ),
+                number => Err(Failure::failed(format!(
+                    "{number} damaged entries were removed from the store"
+                ))
+                .with_hint("build again: what is needed is made anew")),
             }
         }
     }
 }
 
-fn usage_table(usage: &crate::backend::StoreUsage) -> String {
+fn verify_lines(report: &VerifyReport) -> String {
+    let damage = report
+        .damage
+        .iter()
+        .map(|it| format!("{}: {}\n", sanitize(&it.what), sanitize(&it.why)));
+    let checked = format!(
+        "{} blobs, {} layers and {} step results checked\n",
+        report.blobs, report.layers, report.records
+    );
+    damage.chain([checked]).collect()
+}
+
+fn usage_table(usage: &Usage) -> String {
+    let parts = [
+        ("blobs", usage.blobs),
+        ("snapshots", usage.layers),
+        ("step results", usage.records),
+        ("archives", usage.exports),
+        ("cache mounts", usage.caches),
+        ("in progress", usage.temporary),
+    ];
     let mut text = String::new();
-    for part in &usage.parts {
-        text.push_str(&format!(
-            "{:12} {:>8}  {:>10}\n",
-            part.name,
-            part.entries,
-            units::bytes(part.bytes)
-        ));
+    for (name, bytes) in parts {
+        text.push_str(&format!("{name:13} {:>10}\n", units::bytes(bytes)));
     }
-    let total: u64 = usage.parts.iter().map(|part| part.bytes).sum();
-    text + &format!("{:12} {:>8}  {:>10}\n", "total", "", units::bytes(total))
+    let total = parts.iter().map(|(_, bytes)| bytes).sum();
+    text.push_str(&format!("{:13} {:>10}\n", "total", units::bytes(total)));
+    text + &format!(
+        "{} layers, {} named images\n",
+        usage.layer_count, usage.image_count
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_adds_up() {
+        let usage = Usage {
+            blobs: 1_000_000,
+            layers: 2_000_000,
+            layer_count: 3,
+            ..Usage::default()
+        };
+        let text = usage_table(&usage);
+        assert!(text.contains("total             3.0 MB\n"), "{text}");
+        assert!(text.ends_with("3 layers, 0 named images\n"), "{text}");
+    }
 }
