@@ -33,18 +33,14 @@ pub fn contained() -> ResolveFlags {
 pub struct Snapshot<'a> {
     root: BorrowedFd<'a>,
     ownership: Ownership,
-    /// New files belong to 0:0 already.
-    as_root: bool,
     last: Option<(TreePath, OwnedFd)>,
 }
 
 impl<'a> Snapshot<'a> {
     pub fn new(root: &'a OwnedFd, ownership: Ownership) -> Snapshot<'a> {
-        let as_root = rustix::process::geteuid().is_root() && rustix::process::getegid().is_root();
         Snapshot {
             root: root.as_fd(),
             ownership,
-            as_root,
             last: None,
         }
     }
@@ -93,7 +89,7 @@ impl<'a> Snapshot<'a> {
     pub fn file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(u64, Digest), LayerError> {
         let failed = |error: Errno| LayerError::io("create", &entry.path, error);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        let mode = Mode::from_raw_mode(self.mode(entry) & 0o777);
         let file = fs::openat(self.parent(&entry.path)?, entry.path.name(), flags, mode).map_err(failed)?;
         let mut file = std::fs::File::from(file);
         let mut hasher = Hasher::new();
@@ -116,7 +112,10 @@ impl<'a> Snapshot<'a> {
     /// Metadata of a regular file or directory that is open. The time comes last: all else changes it.
     fn dress(&self, entry: &Entry, file: BorrowedFd<'_>) -> Result<(), LayerError> {
         let failed = |action| move |error: Errno| LayerError::io(action, &entry.path, error);
-        if self.wants_owner(entry) {
+        // Looking is cheaper than changing, and most files are made as they should be.
+        let made = fs::fstat(file).map_err(failed("look at"))?;
+        let moved = self.ownership == Ownership::Real && (made.st_uid, made.st_gid) != (entry.uid, entry.gid);
+        if moved {
             let (uid, gid) = owner(entry);
             fs::fchown(file, uid, gid).map_err(failed("give its owner to"))?;
         }
@@ -124,12 +123,10 @@ impl<'a> Snapshot<'a> {
             let set = fs::fsetxattr(file, name, value, XattrFlags::empty());
             tolerate(self.ownership, name, set).map_err(failed("set an extended attribute of"))?;
         }
-        fs::fchmod(file, Mode::from_raw_mode(self.mode(entry))).map_err(failed("set the mode of"))?;
+        if moved || made.st_mode & 0o7777 != self.mode(entry) {
+            fs::fchmod(file, Mode::from_raw_mode(self.mode(entry))).map_err(failed("set the mode of"))?;
+        }
         fs::futimens(file, &times(entry.mtime)).map_err(failed("set the time of"))
-    }
-
-    fn wants_owner(&self, entry: &Entry) -> bool {
-        self.ownership == Ownership::Real && !(self.as_root && entry.uid == 0 && entry.gid == 0)
     }
 
     fn mode(&self, entry: &Entry) -> u32 {
@@ -169,10 +166,10 @@ impl<'a> Snapshot<'a> {
 
     fn dress_special(&mut self, entry: &Entry) -> Result<(), LayerError> {
         let failed = |action| move |error: Errno| LayerError::io(action, &entry.path, error);
-        let (owned, mode, name) = (self.wants_owner(entry), self.mode(entry), entry.path.name());
+        let (mode, name) = (self.mode(entry), entry.path.name());
         let ownership = self.ownership;
         let parent = self.parent(&entry.path)?;
-        if owned {
+        if ownership == Ownership::Real {
             let (uid, gid) = owner(entry);
             let done = fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
             done.map_err(failed("give its owner to"))?;
