@@ -128,11 +128,7 @@ fn plan_mount_points(
         points.plan(mount.target(), needs_directory(mount, tree.as_ref()))?;
     }
     let stubs = points.finish();
-    drop(view);
-    rustix::process::fchdir(base).during("enter the private file system")?;
-    let gone = rustix::mount::unmount("view", UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-    rustix::process::chdir("/").during("leave the private file system")?;
-    gone.during("take down the view of the image")?;
+    // The view goes with the private file system it is mounted on.
     Ok(stubs)
 }
 

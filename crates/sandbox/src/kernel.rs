@@ -237,3 +237,10 @@ pub(crate) fn raise_loopback() -> Result<(), Errno> {
     };
     answer(libc::c_long::from(result)).map(drop)
 }
+
+/// Whether the kernel can answer a filtered call with an error.
+pub(crate) fn filter_available() -> bool {
+    let action: u32 = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: operation 2 asks whether an action is known and reads one number.
+    unsafe { libc::syscall(libc::SYS_seccomp, 2, 0, &raw const action) == 0 }
+}

@@ -23,11 +23,19 @@ pub(crate) const CHILD_NAME: &str = "praxis-sandbox-init";
 /// Whether this process was started by [`crate::run`] and must call [`init_main`] before anything else.
 #[must_use]
 pub fn is_child() -> bool {
-    std::env::args_os().next().is_some_and(|name| name == CHILD_NAME)
+    std::env::args_os()
+        .next()
+        .is_some_and(|name| name == CHILD_NAME || name == PROBE_NAME)
 }
+
+/// The name under which a process that tries what the machine can do is started.
+pub(crate) const PROBE_NAME: &str = "praxis-sandbox-probe";
 
 /// The whole life of the sandbox process. Reports go to the process that called [`crate::run`].
 pub fn init_main() -> ! {
+    if std::env::args_os().next().is_some_and(|name| name == PROBE_NAME) {
+        crate::trial::main();
+    }
     let code = match take_channel() {
         Ok(channel) => match serve(&channel) {
             Ok(()) => 0,

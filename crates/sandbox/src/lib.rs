@@ -22,6 +22,7 @@ mod probe;
 mod run;
 mod step;
 mod system;
+mod trial;
 mod user_namespace;
 mod walk;
 mod wire;

@@ -114,3 +114,49 @@ fn legacy_flags(attributes: MountAttrFlags) -> MountFlags {
     }
     flags
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{INERT, make_private, open_directory};
+
+    /// The way of older kernels, with more layers than fit in an option by path. A thread of its own gets the mounts.
+    #[test]
+    fn the_older_way_stacks_many_layers_in_order() {
+        let place = tempfile::tempdir().expect("temporary directory");
+        let root = place.path().to_path_buf();
+        for name in ["upper", "work", "target"] {
+            std::fs::create_dir(root.join(name)).expect("directory");
+        }
+        let lowers: Vec<OwnedFd> = (0..200)
+            .map(|number| {
+                let layer = root.join(format!("layer, with:odd\\name {number}"));
+                std::fs::create_dir(&layer).expect("layer");
+                std::fs::write(layer.join("name"), number.to_string()).expect("file");
+                open_directory(&layer).expect("open")
+            })
+            .collect();
+        drop(lowers);
+        let seen = std::thread::spawn(move || stack_by_list(&root))
+            .join()
+            .expect("the mounting thread");
+        assert_eq!(seen, "0");
+    }
+
+    fn stack_by_list(root: &std::path::Path) -> String {
+        // SAFETY: only this thread gets a mount namespace; the descriptor table stays shared.
+        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }.expect("run as root");
+        make_private(open_directory("/".as_ref()).expect("root").as_fd()).expect("private");
+        let open = |name: String| open_directory(&root.join(name)).expect("open");
+        let lowers: Vec<OwnedFd> = (0..200)
+            .map(|number| open(format!("layer, with:odd\\name {number}")))
+            .collect();
+        let (upper, work, target) = (open("upper".into()), open("work".into()), open("target".into()));
+        let stack = Stack {
+            lowers: lowers.iter().map(AsFd::as_fd).collect(),
+            upper: Some((upper.as_fd(), work.as_fd())),
+        };
+        mount_by_list(&stack, target.as_fd(), INERT).expect("mount");
+        std::fs::read_to_string(root.join("target/name")).expect("merged file")
+    }
+}

@@ -1,6 +1,11 @@
 //! What this machine can do, as facts for the reader of a report.
 
+use rustix::fs::OFlags;
+
 use crate::control_group;
+use crate::error::SandboxError;
+use crate::kernel::{open_directory, open_inside};
+use crate::trial::{self, Findings};
 use crate::user_namespace::{Subordinate, UserNamespace, restriction_remedy};
 
 /// How well something works.
@@ -57,40 +62,59 @@ impl Capability {
     }
 }
 
-/// Looks at everything a build needs from this machine. Changes nothing; trials run in processes of their own.
+/// Looks at everything a build needs from this machine. Changes nothing: trials run in a process of their own, so the
+/// program must call [`crate::is_child`] and [`crate::init_main`] first in its `main`.
 #[must_use]
 pub fn probe() -> Vec<Capability> {
+    let findings = trial::findings();
     vec![
-        user_namespaces(),
+        user_namespaces(&findings),
         subordinate_ids(),
-        overlay(),
-        mount_interface(),
+        namespaces(&findings),
+        proc(&findings),
+        mount_interface(&findings),
+        overlay(&findings),
         filter(),
         contained_lookup(),
         control_groups(),
+        network_namespaces(&findings),
         user_network(),
     ]
 }
 
-/// Tries something in a process of its own; the result is its exit code.
-fn trial(arguments: &[&str]) -> bool {
-    let _ = arguments;
-    false
+/// A fact from one stage of the trials.
+fn from_trial(
+    findings: &Findings,
+    name: &'static str,
+    worked: &str,
+    state: State,
+    consequence: &str,
+    remedy: &str,
+) -> Capability {
+    match findings.get(name) {
+        Some(None) => Capability::works(name, worked),
+        Some(Some(reason)) => Capability::lacks(name, state, reason.clone(), consequence, remedy),
+        None => Capability::lacks(
+            name,
+            state,
+            "not tried: something it needs is missing",
+            consequence,
+            remedy,
+        ),
+    }
 }
 
-fn user_namespaces() -> Capability {
-    let name = "user namespaces";
+fn user_namespaces(findings: &Findings) -> Capability {
     if !UserNamespace::needed() {
-        return Capability::works(name, "not needed: praxis runs as root");
+        return Capability::works("user namespace", "not needed: praxis runs as root");
     }
-    if trial(&[]) {
-        return Capability::works(name, "can be made");
-    }
-    Capability::lacks(
-        name,
+    let consequence = "an ordinary user cannot run RUN steps";
+    from_trial(
+        findings,
+        "user namespace",
+        "can be made",
         State::Missing,
-        "the kernel refuses them",
-        "only root can build with RUN",
+        consequence,
         &restriction_remedy(),
     )
 }
@@ -105,37 +129,140 @@ fn subordinate_ids() -> Capability {
             name,
             format!("{} user ids, {} group ids", found.uids.1, found.gids.1),
         ),
-        Err(error) => Capability::lacks(
-            name,
-            State::Missing,
-            error.to_string(),
-            "files can have one owner only",
-            "",
-        ),
+        Err(SandboxError::UserNamespace { missing, remedy }) => {
+            let consequence = "files can have one owner only, and USER works with uid 0 only";
+            Capability::lacks(name, State::Missing, missing, consequence, &remedy)
+        }
+        Err(error) => Capability::lacks(name, State::Missing, error.to_string(), "", ""),
     }
 }
 
-fn overlay() -> Capability {
-    Capability::works("overlay", "")
+fn namespaces(findings: &Findings) -> Capability {
+    let remedy = "run on a machine or in a container that allows unshare(2)";
+    from_trial(
+        findings,
+        "namespaces",
+        "mount, process, ipc and host name",
+        State::Missing,
+        "RUN steps cannot run",
+        remedy,
+    )
 }
-fn mount_interface() -> Capability {
-    Capability::works("mount interface", "")
+
+fn proc(findings: &Findings) -> Capability {
+    let remedy =
+        "in a container: start it with unmasked system paths (docker: --security-opt systempaths=unconfined)";
+    from_trial(
+        findings,
+        "proc",
+        "can be mounted for a step",
+        State::Missing,
+        "RUN steps cannot run",
+        remedy,
+    )
 }
+
+fn mount_interface(findings: &Findings) -> Capability {
+    let remedy =
+        "Linux 5.12 or newer is needed; in a container its seccomp profile must allow the mount calls";
+    from_trial(
+        findings,
+        "mount interface",
+        "fsopen, mount_setattr",
+        State::Missing,
+        "RUN steps cannot run",
+        remedy,
+    )
+}
+
+fn overlay(findings: &Findings) -> Capability {
+    let remedy = "load the kernel module overlay; an ordinary user needs Linux 5.13 or newer";
+    from_trial(
+        findings,
+        "overlay",
+        "can be mounted with user attributes",
+        State::Missing,
+        "RUN steps cannot run",
+        remedy,
+    )
+}
+
+fn network_namespaces(findings: &Findings) -> Capability {
+    let consequence = "RUN --network=none cannot run";
+    let remedy = "allow network namespaces: sysctl user.max_net_namespaces=15000";
+    from_trial(
+        findings,
+        "network namespace",
+        "can be made",
+        State::Limited,
+        consequence,
+        remedy,
+    )
+}
+
 fn filter() -> Capability {
-    Capability::works("system call filter", "")
+    let name = "system call filter";
+    if crate::kernel::filter_available() {
+        return Capability::works(name, "seccomp with error answers");
+    }
+    let remedy = "use a kernel with CONFIG_SECCOMP_FILTER";
+    Capability::lacks(
+        name,
+        State::Missing,
+        "the kernel has no seccomp filters",
+        "RUN steps cannot run",
+        remedy,
+    )
 }
+
 fn contained_lookup() -> Capability {
-    Capability::works("contained lookup", "")
+    let name = "contained lookup";
+    match open_directory("/".as_ref()).and_then(|root| open_inside(root, b"/", OFlags::PATH)) {
+        Ok(_) => Capability::works(name, "openat2"),
+        Err(error) => {
+            let detail = format!("openat2: {}", std::io::Error::from(error));
+            Capability::lacks(
+                name,
+                State::Missing,
+                detail,
+                "RUN steps cannot run",
+                "use Linux 5.6 or newer",
+            )
+        }
+    }
 }
 
 fn control_groups() -> Capability {
     let name = "control groups";
     match control_group::available() {
         Ok(()) => Capability::works(name, "version 2, delegated"),
-        Err(reason) => Capability::lacks(name, State::Limited, reason, "", ""),
+        Err(reason) => Capability::lacks(
+            name,
+            State::Limited,
+            reason,
+            "the memory limit of a step is not enforced, the process limit binds ordinary users only",
+            "start praxis in a delegated group: systemd-run --user --scope -p Delegate=yes praxis ...",
+        ),
     }
 }
 
 fn user_network() -> Capability {
-    Capability::works("user-space network", "")
+    let name = "user-space network";
+    let found = ["pasta", "slirp4netns"].into_iter().find_map(|program| {
+        ["/usr/bin", "/usr/local/bin", "/bin"]
+            .iter()
+            .map(|directory| std::path::Path::new(directory).join(program))
+            .find(|path| path.exists())
+    });
+    let consequence = "RUN steps share the host's network, or have none with --network=none";
+    match found {
+        Some(path) => {
+            let detail = format!("{} is installed and not used by this version", path.display());
+            Capability::lacks(name, State::Limited, detail, consequence, "")
+        }
+        None => {
+            let detail = "neither pasta nor slirp4netns is installed; this version uses neither";
+            Capability::lacks(name, State::Limited, detail, consequence, "")
+        }
+    }
 }

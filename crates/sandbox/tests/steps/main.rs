@@ -5,6 +5,7 @@ mod identity;
 mod isolation;
 mod limits;
 mod mounts;
+mod probing;
 mod root;
 mod runner;
 
@@ -18,5 +19,6 @@ fn main() -> std::process::ExitCode {
     tests.extend(identity::TESTS);
     tests.extend(isolation::TESTS);
     tests.extend(limits::TESTS);
+    tests.extend(probing::TESTS);
     runner::main(&tests)
 }
