@@ -38,13 +38,43 @@ pub struct BuiltRootFs {
     pub listing: Listing,
     /// The contents of its files.
     pub content: Box<dyn ContentSource + Send>,
-    /// What has to run, in order, in a root made of the listing, without network. Afterwards times of all entries
-    /// have to be clamped to `epoch`, and the result is the same on every machine. Empty for a minimal recipe.
+    /// What has to run, in order, in a root made of the listing, without network. What they leave goes through
+    /// [`BuiltRootFs::settle`]; the result is the same on every machine. Empty for a minimal recipe.
     pub scripts: Vec<ScriptCommand>,
     /// Seconds since 1970.
     pub epoch: i64,
     /// The image's configuration, without layers and history.
     pub config: ImageConfig,
+}
+
+impl BuiltRootFs {
+    /// The root file system after the scripts have run: `after` is everything that is there then. What they touched
+    /// gets the time `epoch`, whatever the clock said; what is in directories that only exist at run time is
+    /// dropped.
+    pub fn settle(&self, after: &Listing) -> Listing {
+        let runtime: Vec<TreePath> = ["dev", "proc", "run", "sys", "tmp"].map(TreePath::from).into();
+        let inside = |path: &TreePath| {
+            runtime
+                .iter()
+                .any(|directory| path != directory && path.starts_with(directory))
+        };
+        let kept = after
+            .entries()
+            .iter()
+            .filter(|entry| !inside(&entry.path))
+            .map(|entry| {
+                let before = self.listing.get(&entry.path).filter(|before| {
+                    // A mount on it may have changed the metadata of such a directory.
+                    before.mtime == entry.mtime || runtime.contains(&entry.path)
+                });
+                let mtime = before.map_or(Timestamp::seconds(self.epoch), |before| before.mtime);
+                Entry {
+                    mtime,
+                    ..entry.clone()
+                }
+            });
+        Listing::new(kept.collect())
+    }
 }
 
 /// Builds the root file system of `recipe` for `architecture` (Debian's name) from exactly the packages of `lock`.

@@ -47,7 +47,7 @@ pub(crate) fn database_files(
             file_list(package, lost).into(),
         );
         for (member, (bytes, mode)) in &package.members {
-            let kept = ["md5sums", "conffiles", "shlibs", "symbols"].contains(&member.as_str());
+            let kept = ["md5sums", "conffiles"].contains(&member.as_str());
             if kept || !configured {
                 add(format!("info/{name}.{member}"), *mode, bytes.clone());
             }

@@ -7,6 +7,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
 use crate::error::FetchErrorKind;
+use crate::forward::Forwarder;
 use crate::{DebianError, FetchError};
 
 /// Gets files by URL. What it gives is never trusted: callers check it against signatures or digests.
@@ -34,6 +35,7 @@ pub struct HttpFetch {
     direct: Agent,
     http: Option<Agent>,
     https: Option<Agent>,
+    forwarder: Option<Forwarder>,
     no_proxy: Vec<String>,
 }
 
@@ -77,6 +79,7 @@ impl HttpFetch {
             direct: agent(None),
             http: through(&settings.http_proxy)?,
             https: through(&settings.https_proxy)?,
+            forwarder: settings.http_proxy.as_deref().and_then(Forwarder::new),
             no_proxy: settings.no_proxy.clone(),
         })
     }
@@ -102,7 +105,13 @@ impl HttpFetch {
     }
 
     fn try_once(&self, url: &str) -> Result<Box<dyn Read + Send>, FetchErrorKind> {
-        let response = self.agent(url)?.get(url).call().map_err(|error| match error {
+        let agent = self.agent(url)?;
+        if let (Some(forwarder), Some(through)) = (&self.forwarder, &self.http)
+            && std::ptr::eq(agent, through)
+        {
+            return forwarder.get(url);
+        }
+        let response = agent.get(url).call().map_err(|error| match error {
             ureq::Error::BadUri(reason) => FetchErrorKind::Unusable(reason),
             other => FetchErrorKind::Unreachable(other.to_string()),
         })?;

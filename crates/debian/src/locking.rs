@@ -5,6 +5,7 @@ use std::io::BufReader;
 use liblzma::read::XzDecoder;
 use praxis_oci::Digest;
 
+use crate::cache::is_gone;
 use crate::fetch::{get_limited, get_verified};
 use crate::index::{Offer, read_index};
 use crate::openpgp::{Keyring, verify_clear_signed};
@@ -186,7 +187,7 @@ impl Locking<'_> {
         Ok(offers)
     }
 
-    /// The first success; else the first mirror's error.
+    /// The first success; else the first error, where one that says more than "not there" goes before.
     fn each_mirror<T>(
         &self,
         archive: &str,
@@ -196,7 +197,8 @@ impl Locking<'_> {
         for mirror in self.mirrors.of(archive)? {
             match attempt(&mirror) {
                 Ok(value) => return Ok(value),
-                Err(error) => first = first.or(Some(error)),
+                Err(error) if first.as_ref().is_none_or(is_gone) => first = Some(error),
+                Err(_) => {}
             }
         }
         Err(first.unwrap_or(DebianError::NoMirror {

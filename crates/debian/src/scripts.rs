@@ -15,7 +15,9 @@ pub struct ScriptCommand {
 
 /// Removes what differs from run to run, or is of no use in an image.
 const CLEAN: &str = r#"set -eu
-rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /tmp/* /var/tmp/* /run/*
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/*
+# What the sandbox itself has mounted there cannot go, and is no part of the image.
+rm -rf /tmp/* /var/tmp/* /run/* 2> /dev/null || true
 mkdir -p /var/lib/apt/lists/partial /var/cache/apt/archives/partial
 rm -f /var/lib/dpkg/*-old /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend /var/lib/dpkg/triggers/Lock
 rm -f /var/cache/debconf/*-old /var/backups/* /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
