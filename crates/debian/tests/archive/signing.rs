@@ -62,9 +62,11 @@ impl Key {
     pub fn clear_sign(&self, text: &str) -> String {
         let data = text.trim_end_matches('\n').replace('\n', "\r\n");
         let signature = packet(2, &self.sign(0x01, MADE + 86_400, &[], data.as_bytes()));
+        let sum = &crc24(&signature).to_be_bytes()[1..];
+        let armor = format!("{}\n={}", base64(&signature), base64(sum));
         format!(
-            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{text}-----BEGIN PGP SIGNATURE-----\n\n{}\n-----END PGP SIGNATURE-----\n",
-            base64(&signature)
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{text}\
+             -----BEGIN PGP SIGNATURE-----\n\n{armor}\n-----END PGP SIGNATURE-----\n"
         )
     }
 
@@ -116,4 +118,17 @@ fn base64(bytes: &[u8]) -> String {
         .map(|line| std::str::from_utf8(line).unwrap())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn crc24(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0xb7_04ce, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte) << 16, |sum, _| {
+            let shifted = sum << 1;
+            if shifted & 0x100_0000 == 0 {
+                shifted
+            } else {
+                shifted ^ 0x186_4cfb
+            }
+        }) & 0xff_ffff
+    })
 }
