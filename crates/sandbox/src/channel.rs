@@ -1,6 +1,6 @@
 //! The socket between the caller and the sandbox process.
 
-use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::io::{IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -44,8 +44,19 @@ pub(crate) fn send(
     if sent != length.len() {
         return Err(std::io::ErrorKind::WriteZero.into());
     }
-    let mut stream = stream;
-    stream.write_all(&text)
+    send_all(stream, &text)
+}
+
+/// Sends everything; a closed other side is an error and never a signal.
+fn send_all(stream: &UnixStream, mut rest: &[u8]) -> std::io::Result<()> {
+    while !rest.is_empty() {
+        match rustix::net::send(stream, rest, SendFlags::NOSIGNAL) {
+            Ok(sent) => rest = &rest[sent..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Receives what [`send`] sent.
@@ -72,8 +83,8 @@ pub(crate) fn receive(stream: &UnixStream) -> std::io::Result<(Specification, Ve
 }
 
 /// Sends one report; a caller that is gone is not an error worth more than ending.
-pub(crate) fn report(mut stream: &UnixStream, report: &Report) -> std::io::Result<()> {
+pub(crate) fn report(stream: &UnixStream, report: &Report) -> std::io::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
-    stream.write_all(&line)
+    send_all(stream, &line)
 }

@@ -38,6 +38,7 @@ fn prepare(
 ) -> Result<(), Failure> {
     rustix::process::setsid().during("start a session")?;
     set_parent_process_death_signal(Some(Signal::KILL)).during("tie the step to its parent")?;
+    crate::kernel::join_empty_keyring();
     let unenforced = join_cgroup(specification)?;
     rustix::system::sethostname(specification.hostname.as_bytes())
         .during_with(|| format!("set the host name {}", specification.hostname))?;
@@ -158,8 +159,8 @@ fn overlay_failure(error: Errno) -> Failure {
              owned by the user"
         }
         Errno::INVAL => {
-            "the store's file system may not be usable as an upper directory (another overlay, NFS, eCryptfs): put \
-             the store on ext4, xfs, btrfs or tmpfs"
+            "the work directory must be empty and unused, and the store on a file system that can hold changes (ext4, \
+             xfs, btrfs, tmpfs; not another overlay, NFS or eCryptfs)"
         }
         _ => "see the kernel log for the overlay's reason",
     };

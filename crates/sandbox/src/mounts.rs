@@ -189,11 +189,19 @@ fn file_in_memory(
 
 /// A private file system for helpers, attached out of sight.
 pub(crate) fn private_base() -> Result<OwnedFd, Failure> {
-    let attributes = INERT | MountAttrFlags::MOUNT_ATTR_NOATIME;
-    let base =
-        new_mount("tmpfs", &[("mode", "0700")], attributes).during("make a private file system in memory")?;
+    let base = memory_without_swap().during("make a private file system in memory")?;
     let over = open_directory("/".as_ref()).during("open the host's root")?;
     attach(base.as_fd(), over.as_fd()).during("attach a private file system in memory")?;
     make_child(base.as_fd(), b"layer", true).during("prepare the private file system")?;
     Ok(base)
+}
+
+/// Secrets lie here: out of swap where the kernel can promise that (Linux 6.4, real root).
+fn memory_without_swap() -> Result<OwnedFd, rustix::io::Errno> {
+    let attributes = INERT | MountAttrFlags::MOUNT_ATTR_NOATIME;
+    let context = rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, "mode", "0700")?;
+    // Refused by older kernels and in user namespaces; the context stays usable.
+    let _ = rustix::mount::fsconfig_set_flag(&context, "noswap");
+    crate::kernel::finish_mount(&context, attributes)
 }

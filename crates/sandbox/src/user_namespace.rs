@@ -55,20 +55,26 @@ pub fn enter_user_namespace(identities: Identities) -> Result<UserNamespace, San
         Identities::RangeOrSingle => Subordinate::find(uid).ok(),
     };
     match range {
-        Some(range) => enter_with_range(&range, uid, gid),
-        None => enter_single(uid, gid),
-    }?;
-    become_root(range_is_single(identities, &range_count()))?;
+        Some(range) => {
+            if let Err(refused) = enter_with_range(&range, uid, gid)? {
+                // Without a range the namespace can still have the user alone, unless half a map was written.
+                if identities != Identities::RangeOrSingle || map_single(uid, gid).is_err() {
+                    return Err(refused);
+                }
+            }
+        }
+        None => {
+            unshare()?;
+            map_single(uid, gid)?;
+        }
+    }
     let count = range_count();
+    become_root(count == 1)?;
     Ok(if count > 1 {
         UserNamespace::Range(count)
     } else {
         UserNamespace::Single
     })
-}
-
-fn range_is_single(identities: Identities, count: &u32) -> bool {
-    identities == Identities::Single || *count == 1
 }
 
 fn range_count() -> u32 {
@@ -130,8 +136,7 @@ pub(crate) fn restriction_remedy() -> String {
     }
 }
 
-fn enter_single(uid: u32, gid: u32) -> Result<(), SandboxError> {
-    unshare()?;
+fn map_single(uid: u32, gid: u32) -> Result<(), SandboxError> {
     let write = |file: &str, text: String| {
         std::fs::write(format!("/proc/self/{file}"), text).during_with(|| format!("write /proc/self/{file}"))
     };
@@ -142,8 +147,12 @@ fn enter_single(uid: u32, gid: u32) -> Result<(), SandboxError> {
 }
 
 /// The maps of a range are written by two set-uid helpers, which must run outside of the new namespace: a process started
-/// before waits for the namespace and starts them.
-fn enter_with_range(range: &Subordinate, uid: u32, gid: u32) -> Result<(), SandboxError> {
+/// before waits for the namespace and starts them. The inner result is theirs; the namespace exists then in any case.
+fn enter_with_range(
+    range: &Subordinate,
+    uid: u32,
+    gid: u32,
+) -> Result<Result<(), SandboxError>, SandboxError> {
     let process = std::process::id();
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().during("make a socket")?;
     let helper = crate::kernel::fork().during("start a helper process")?;
@@ -165,14 +174,14 @@ fn enter_with_range(range: &Subordinate, uid: u32, gid: u32) -> Result<(), Sandb
         .during("wait for the helper process")?;
     entered?;
     if complaint.is_empty() {
-        return Ok(());
+        return Ok(Ok(()));
     }
-    Err(SandboxError::UserNamespace {
+    Ok(Err(SandboxError::UserNamespace {
         missing: format!("the id range was refused: {complaint}"),
         remedy: "the entries in /etc/subuid and /etc/subgid must belong to this user, and newuidmap and newgidmap \
                  must be set-uid root or have file capabilities (reinstall the package uidmap or shadow-utils)"
             .into(),
-    })
+    }))
 }
 
 fn map_from_outside(

@@ -102,16 +102,38 @@ fn side_by_side() {
 
 fn no_orphans() {
     let mark = format!("{}", 100_000 + std::process::id());
-    let fixture = Fixture::new();
-    let mut step = fixture.shell(&format!("sleep {mark} & sleep {mark}"));
-    step.limits.wall_clock = Some(Duration::from_millis(150));
-    try_run(&step).expect("runs");
-    let alive = std::fs::read_dir("/proc")
+    let mut caller = std::process::Command::new("/proc/self/exe")
+        .args([crate::runner::HANG, &mark])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("start a caller");
+    let mut output = std::io::BufReader::new(caller.stdout.take().expect("its output"));
+    let mut place = String::new();
+    std::io::BufRead::read_line(&mut output, &mut place).expect("its directory");
+    until("the step runs", || alive(&mark));
+    caller.kill().expect("kill the caller");
+    caller.wait().expect("wait for the caller");
+    until("the step is gone", || !alive(&mark));
+    std::fs::remove_dir_all(place.trim()).expect("remove its directory");
+}
+
+fn alive(mark: &str) -> bool {
+    std::fs::read_dir("/proc")
         .expect("proc")
         .filter_map(Result::ok)
         .any(|entry| {
             std::fs::read(entry.path().join("cmdline"))
                 .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&format!("sleep\0{mark}")))
-        });
-    assert!(!alive, "a process of the step is alive");
+        })
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "waited in vain until {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -8,6 +8,7 @@ mod mounts;
 mod probing;
 mod root;
 mod runner;
+mod single;
 
 fn main() -> std::process::ExitCode {
     if praxis_sandbox::is_child() {

@@ -11,6 +11,9 @@ use praxis_sandbox::{Identities, enter_user_namespace};
 pub type Test = (&'static str, fn());
 
 const AS_USER: &str = "--as-ordinary-user";
+const WITH_ONE_ID: &str = "--with-one-id";
+/// Runs a step that sleeps for as many seconds as the next argument says, until killed.
+pub const HANG: &str = "--hang";
 
 pub fn main(tests: &[Test]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +32,15 @@ pub fn main(tests: &[Test]) -> ExitCode {
     if arguments.iter().any(|text| text == AS_USER) {
         enter_user_namespace(Identities::Range).expect("enter a user namespace");
         return run(tests, &filters, "user");
+    }
+    if arguments.iter().any(|text| text == WITH_ONE_ID) {
+        enter_user_namespace(Identities::Single).expect("enter a user namespace with one id");
+        return run(crate::single::TESTS, &filters, "single");
+    }
+    if let [first, mark] = arguments.as_slice()
+        && first == HANG
+    {
+        return hang(mark);
     }
     assert!(
         rustix_is_root(),
@@ -82,16 +94,16 @@ fn run_as_ordinary_user(filters: &[&str]) -> bool {
     let program = place.path().join("steps");
     std::fs::copy("/proc/self/exe", &program).expect("copy the test program");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("make it executable");
-    let status = Command::new(&program)
-        .arg(AS_USER)
-        .args(filters)
-        .uid(uid)
-        .gid(gid)
-        .env("TMPDIR", "/tmp")
-        .current_dir("/")
-        .status()
-        .expect("start the tests as an ordinary user");
-    status.success()
+    let good = |mode: &str| {
+        let mut command = Command::new(&program);
+        command.arg(mode).args(filters).uid(uid).gid(gid).current_dir("/");
+        command
+            .status()
+            .expect("start the tests as an ordinary user")
+            .success()
+    };
+    let range = good(AS_USER);
+    good(WITH_ONE_ID) && range
 }
 
 fn user_with_range() -> Option<(String, u32, u32)> {
@@ -125,4 +137,12 @@ fn time_steps() -> ExitCode {
         times[times.len() / 2]
     );
     ExitCode::SUCCESS
+}
+
+fn hang(mark: &str) -> ExitCode {
+    let fixture = Fixture::new();
+    // The test that kills this process removes the directory.
+    println!("{}", fixture.place.path().display());
+    let _ = crate::fixture::try_run(&fixture.shell(&format!("sleep {mark} & sleep {mark}")));
+    ExitCode::FAILURE
 }
