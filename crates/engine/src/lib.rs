@@ -1,8 +1,22 @@
 //! The façade: requests, events, cancellation.
+//!
+//! Every face of praxis (command line, and later stdio and HTTP) sends the same requests here and shows the same
+//! events. The engine never prints, never reads the environment for configuration and never exits.
 
+mod base;
+mod build;
+mod engine;
+mod error;
+mod inspect;
 mod request;
+mod sources;
 
-pub use praxis_solve::{Event, Events, LayerInfo, StepInfo};
+pub use base::{BaseOutcome, BaseRequest};
+pub use engine::{Engine, Settings};
+pub use error::EngineError;
+pub use inspect::ImageDescription;
+pub use praxis_solve::{ErrorKind, Event, Events, LayerInfo, StepInfo};
+pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use request::{
     BuildRequest, BuildResponse, Compression, ContextSource, Output, OutputKind, SecretSource, Site,
 };

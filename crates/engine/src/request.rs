@@ -46,6 +46,8 @@ pub struct BuildRequest {
     pub jobs: usize,
     /// Only plan, do not run.
     pub dry_run: bool,
+    /// `--allow security.insecure`.
+    pub allow_insecure: bool,
     /// What this machine lends to RUN steps.
     pub site: Site,
 }

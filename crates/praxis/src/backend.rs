@@ -1,82 +1,106 @@
-//! The seam between the command line and the engine.
+//! The seam between the command line and the engine: options become requests, errors become failures.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use praxis_engine::{BuildRequest, BuildResponse, Events, LayerInfo};
+use praxis_engine::{
+    BaseRequest, BuildRequest, BuildResponse, EngineError, ErrorKind, Event, Events, ImageDescription, Settings, Site,
+};
 use praxis_store::{CollectOptions, CollectReport, Store, StoreError, Usage, VerifyReport};
-use serde::Serialize;
 
 use crate::arguments::{BaseBuildOptions, BaseLockOptions, BaseUpdateOptions};
 use crate::failure::{Failure, FailureKind};
 
 /// The engine on one store.
-pub struct Engine;
-
-/// An image as shown to people.
-#[derive(Debug, Serialize)]
-pub struct ImageDescription {
-    /// Digest of the manifest.
-    pub digest: String,
-    /// The manifest's annotations and the configuration, as they stand in the image.
-    pub config: serde_json::Value,
-    /// Platform, such as `linux/amd64`.
-    pub platform: String,
-    /// Layers, the lowest first.
-    pub layers: Vec<LayerInfo>,
-}
-
-fn absent<T>() -> Result<T, Failure> {
-    Err(Failure {
-        kind: FailureKind::Internal,
-        ..Failure::failed("the engine is not connected")
-    })
-}
+pub struct Engine(praxis_engine::Engine);
 
 impl Engine {
-    /// Opens the store under `root`, making it (0700) if it is not there.
-    pub fn open(_root: &Path) -> Result<Engine, Failure> {
-        Ok(Engine)
+    /// Opens the store under `root`, making it (0700) if it is not there. `owns_ids`: files can get any owner.
+    pub fn open(root: &Path, owns_ids: bool) -> Result<Engine, Failure> {
+        Ok(Engine(praxis_engine::Engine::open(Settings { root: root.to_path_buf(), owns_ids })?))
     }
 
     /// Builds.
     pub fn build(
         &self,
-        _request: &BuildRequest,
-        _events: &dyn Events,
-        _cancel: &AtomicBool,
+        request: &BuildRequest,
+        events: &dyn Events,
+        cancel: &AtomicBool,
     ) -> Result<BuildResponse, Failure> {
-        absent()
+        Ok(self.0.build(request, events, cancel)?)
     }
 
     /// Describes an image.
-    pub fn inspect(&self, _image: &str) -> Result<ImageDescription, Failure> {
-        absent()
+    pub fn inspect(&self, image: &str) -> Result<ImageDescription, Failure> {
+        Ok(self.0.inspect(image)?)
     }
 
     /// Resolves a recipe and writes its lock; gives the lock's path.
-    pub fn base_lock(&self, _options: &BaseLockOptions) -> Result<String, Failure> {
-        absent()
+    pub fn base_lock(&self, options: &BaseLockOptions, site: Site, events: &dyn Events) -> Result<String, Failure> {
+        let request = BaseRequest {
+            recipe: options.recipe.clone(),
+            mirrors: options.mirror.mirrors.clone(),
+            site,
+            ..BaseRequest::default()
+        };
+        Ok(self.0.base_lock(&request, events)?.display().to_string())
     }
 
-    /// Builds a base from its lock; gives the image's digest.
+    /// Builds a base from its lock.
     pub fn base_build(
         &self,
-        _options: &BaseBuildOptions,
-        _events: &dyn Events,
-        _cancel: &AtomicBool,
+        options: &BaseBuildOptions,
+        site: Site,
+        events: &dyn Events,
+        cancel: &AtomicBool,
     ) -> Result<BuildResponse, Failure> {
-        absent()
+        let request = BaseRequest {
+            recipe: options.recipe.clone(),
+            tag: options.tag.clone(),
+            platform: options.platform.clone(),
+            mirrors: options.mirror.mirrors.clone(),
+            site,
+            ..BaseRequest::default()
+        };
+        Ok(self.0.base_build(&request, events, cancel)?)
     }
 
-    /// Locks again, builds and re-pins; gives the image's digest.
+    /// Locks again, builds and re-pins.
     pub fn base_update(
         &self,
-        _options: &BaseUpdateOptions,
-        _events: &dyn Events,
-        _cancel: &AtomicBool,
+        options: &BaseUpdateOptions,
+        site: Site,
+        events: &dyn Events,
+        cancel: &AtomicBool,
     ) -> Result<BuildResponse, Failure> {
-        absent()
+        let request = BaseRequest {
+            recipe: options.recipe.clone(),
+            tag: options.tag.clone(),
+            mirrors: options.mirror.mirrors.clone(),
+            site,
+            dockerfiles: options.dockerfiles.clone(),
+            ..BaseRequest::default()
+        };
+        let outcome = self.0.base_update(&request, events, cancel)?;
+        for path in outcome.repinned {
+            events.event(Event::Note { message: format!("re-pinned {}", path.display()) });
+        }
+        Ok(outcome.response)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Failure {
+        Failure {
+            kind: match error.kind {
+                ErrorKind::User | ErrorKind::Environment => FailureKind::Failed,
+                ErrorKind::Internal => FailureKind::Internal,
+                ErrorKind::Cancelled => FailureKind::Cancelled,
+            },
+            message: error.message,
+            excerpt: error.excerpt,
+            hint: error.hint,
+        }
     }
 }
 

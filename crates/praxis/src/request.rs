@@ -48,6 +48,7 @@ pub fn build_request(
     );
     check_tags(&tags)?;
     Ok(BuildRequest {
+        allow_insecure: false,
         context,
         dockerfile: options.file.clone(),
         stdin,

@@ -63,6 +63,11 @@ pub enum Event {
         /// Line of the Dockerfile, from 1.
         line: Option<usize>,
     },
+    /// Something worth a line that belongs to no step.
+    Note {
+        /// One line.
+        message: String,
+    },
     /// An image is complete.
     Image {
         /// Digest of its manifest.

@@ -1,5 +1,44 @@
 //! A plan to solved layers and an image.
+//!
+//! [`Solver`] runs the stages of a plan side by side over one store; [`Solution::image`] makes the image of it and
+//! [`export`] writes it where it is wanted. Nothing here prints or reads the environment; progress is [`Event`]s.
 
+mod archive;
+mod base;
+mod cache;
+mod compress;
+mod context;
+mod copy;
+mod directory_base;
+mod download;
+mod draft;
+mod error;
 mod event;
+mod export;
+mod files;
+mod image;
+mod images;
+mod layers;
+mod matching;
+mod mode;
+mod mounts;
+mod output_lines;
+mod run;
+mod select;
+mod single;
+mod site;
+mod solve;
+mod source;
+mod state;
+mod user;
+mod view;
 
+pub use base::{BaseSource, make_base};
+pub use context::{ContextDirectory, ContextFilter, Everything};
+pub use error::{ErrorKind, SolveError};
 pub use event::{Event, Events, LayerInfo, StepInfo};
+pub use export::{Destination, ExportKind, export};
+pub use image::{BuiltImage, ImageSettings, rfc3339};
+pub use images::NamedContext;
+pub use site::SiteLoan;
+pub use solve::{Solution, SolveSettings, Solver, Workplace};

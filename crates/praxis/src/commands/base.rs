@@ -1,7 +1,7 @@
 //! `praxis base`.
 
 use super::{Outcome, Surroundings, build::close, write_stdout};
-use crate::arguments::BaseCommand;
+use crate::arguments::{BaseCommand, ProgressMode};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::progress::printer;
@@ -10,21 +10,23 @@ use crate::progress::printer;
 pub fn run(command: &BaseCommand, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+    let site = surroundings.site().site;
     let (engine, _) = surroundings.engine()?;
     let (printer, built) = match command {
         BaseCommand::Lock(options) => {
-            let path = engine.base_lock(options)?;
+            let printer = printer(ProgressMode::Plain, &surroundings.environment);
+            let path = engine.base_lock(options, site, printer.as_ref())?;
             write_stdout(format!("{path}\n").as_bytes())?;
             return Ok(Outcome::Done);
         }
         BaseCommand::Build(options) => {
             let printer = printer(options.progress, &surroundings.environment);
-            let built = engine.base_build(options, printer.as_ref(), &cancel);
+            let built = engine.base_build(options, site, printer.as_ref(), &cancel);
             (printer, built)
         }
         BaseCommand::Update(options) => {
             let printer = printer(options.progress, &surroundings.environment);
-            let built = engine.base_update(options, printer.as_ref(), &cancel);
+            let built = engine.base_update(options, site, printer.as_ref(), &cancel);
             (printer, built)
         }
     };

@@ -1,10 +1,10 @@
 //! `praxis inspect`.
 
+use praxis_engine::ImageDescription;
 use serde_json::Value;
 
 use super::{Surroundings, result};
 use crate::arguments::InspectOptions;
-use crate::backend::ImageDescription;
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
 use crate::progress::units;

@@ -45,7 +45,7 @@ impl Surroundings {
     /// any thread is started. The text is a warning for the user.
     pub fn engine(&self) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
         let (root, warning) = self.enter()?;
-        Ok((crate::backend::Engine::open(&root)?, warning))
+        Ok((crate::backend::Engine::open(&root, warning.is_none())?, warning))
     }
 
     /// Becomes root of a user namespace where that is needed, and gives the store's directory and a warning.

@@ -91,6 +91,7 @@ impl<W: Write> State<W> {
     fn show(&mut self, event: &Event) {
         match event {
             Event::Planned { .. } | Event::Progress { .. } | Event::Image { .. } => {}
+            Event::Note { message } => self.line(&sanitize(message)),
             Event::Started { step } => self.announce(*step),
             Event::Output { step, text, .. } => self.output(*step, text),
             Event::Finished { step, cached, took } => {

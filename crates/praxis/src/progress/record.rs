@@ -99,6 +99,7 @@ impl Record {
                     self.step(number).label = label(info);
                 }
             }
+            Event::Note { .. } => {}
             Event::Started { step } => _ = self.step(*step).started.get_or_insert(now),
             Event::Output { step, text, .. } => self.step(*step).keep_output(text),
             Event::Progress {

@@ -123,6 +123,10 @@ impl State {
                 Some((style.good("✔"), *step, word))
             }
             Event::Failed { step, .. } => Some((style.bad("✘"), *step, "FAILED".into())),
+            Event::Note { message } => {
+                self.waiting.push(super::sanitize::sanitize(message).into_owned());
+                None
+            }
             Event::Warning { .. } => {
                 let warning = self.record.warnings.last().cloned().unwrap_or_default();
                 self.waiting.push(style.notable(&warning));

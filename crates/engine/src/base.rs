@@ -1,0 +1,261 @@
+//! Bases made from Debian's archives.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use praxis_debian::{
+    BuildDirectories, HttpFetch, HttpSettings, Lock, LockOptions, MAIN_ARCHIVE, Mirrors, Progress, Recipe,
+    SECURITY_ARCHIVE, build, lock, repin,
+};
+use praxis_layer::Timestamp;
+use praxis_oci::{Digest, Platform, Reference};
+use praxis_solve::{BaseSource, Event, Events, make_base};
+use praxis_store::StoredImage;
+
+use crate::{BuildResponse, Engine, EngineError, Site};
+
+/// What `praxis base …` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct BaseRequest {
+    /// The recipe; its lock lies beside it.
+    pub recipe: PathBuf,
+    /// Name for the image; the recipe's own below `localhost/praxis/` if there is none.
+    pub tag: Option<String>,
+    /// Platform; this machine's if there is none.
+    pub platform: Option<Platform>,
+    /// Mirrors instead of the site's.
+    pub mirrors: Vec<String>,
+    /// What the machine lends.
+    pub site: Site,
+    /// Dockerfiles to re-pin.
+    pub dockerfiles: Vec<PathBuf>,
+}
+
+/// What became of a base.
+#[derive(Clone, Debug)]
+pub struct BaseOutcome {
+    /// The image.
+    pub response: BuildResponse,
+    /// Dockerfiles that were changed.
+    pub repinned: Vec<PathBuf>,
+}
+
+impl Engine {
+    /// Resolves a recipe and writes its lock beside it; gives the lock's path.
+    pub fn base_lock(&self, request: &BaseRequest, events: &dyn Events) -> Result<PathBuf, EngineError> {
+        let recipe = read_recipe(&request.recipe)?;
+        let path = lock_path(&request.recipe);
+        let made = make_lock(request, &recipe, events)?;
+        replace_file(&path, &made.render())?;
+        Ok(path)
+    }
+
+    /// Builds a base from its lock and names it.
+    pub fn base_build(
+        &self,
+        request: &BaseRequest,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<BuildResponse, EngineError> {
+        let recipe = read_recipe(&request.recipe)?;
+        let path = lock_path(&request.recipe);
+        let text = fs::read_to_string(&path).map_err(|error| {
+            EngineError::user(format!("{}: {error}", path.display()))
+                .with_hint(format!("make it: praxis base lock {}", request.recipe.display()))
+        })?;
+        let lock = Lock::parse(&text, &path)?;
+        self.build_locked(request, &recipe, &lock, events, cancel)
+    }
+
+    /// Locks again, builds, and writes the new digest into the Dockerfiles that use the base.
+    pub fn base_update(
+        &self,
+        request: &BaseRequest,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<BaseOutcome, EngineError> {
+        let recipe = read_recipe(&request.recipe)?;
+        let lock = make_lock(request, &recipe, events)?;
+        let response = self.build_locked(request, &recipe, &lock, events, cancel)?;
+        replace_file(&lock_path(&request.recipe), &lock.render())?;
+        let mut repinned = Vec::new();
+        let name = name_of(request, &recipe)?;
+        for path in &request.dockerfiles {
+            if repin_file(path, &name, response.digest.as_ref())? {
+                repinned.push(path.clone());
+            }
+        }
+        Ok(BaseOutcome { response, repinned })
+    }
+
+    fn build_locked(
+        &self,
+        request: &BaseRequest,
+        recipe: &Recipe,
+        lock: &Lock,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<BuildResponse, EngineError> {
+        let name = name_of(request, recipe)?;
+        let platform = request.platform.clone().unwrap_or_else(Platform::host);
+        let architecture = debian_architecture(&platform)?;
+        let store = self.store()?;
+        let scratch = store.scratch()?;
+        let cache = self.settings.root.join("debian");
+        fs::create_dir_all(&cache)
+            .map_err(|error| EngineError::environment(format!("cannot create {}: {error}", cache.display())))?;
+        let fetch = fetcher(&request.site)?;
+        let mirrors = mirrors(request);
+        let tell = |progress: Progress| tell(events, &progress);
+        let directories = BuildDirectories { cache: &cache, work: scratch.path() };
+        let built = build(recipe, lock, architecture, &mirrors, &fetch, directories, &tell)?;
+        let pair = |text: &String| {
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
+            (name.to_string(), value.to_string())
+        };
+        let scripts = built.scripts.iter().map(|script| {
+            (script.arguments.clone(), script.environment.iter().map(pair).collect())
+        });
+        let source = BaseSource {
+            scripts: scripts.collect(),
+            listing: built.listing,
+            content: Arc::from(built.content),
+            epoch: Timestamp::seconds(built.epoch),
+            config: built.config,
+            created_by: format!("praxis base build {}", lock.recipe),
+        };
+        let image = make_base(self.workplace(store.clone()), source, events, cancel)?;
+        store.put_image(&StoredImage { name: name.to_string(), descriptor: image.manifest.clone() })?;
+        Ok(BuildResponse {
+            digest: Some(image.manifest.digest),
+            config_digest: Some(image.config.digest),
+            size: image.manifest.size,
+            media_type: image.manifest.media_type.clone(),
+            steps: 0,
+            cached: 0,
+            plan: None,
+        })
+    }
+}
+
+fn tell(events: &dyn Events, progress: &Progress) {
+    let message = match progress {
+        Progress::Verified { suite, signers } => format!("verified {suite}, signed by {}", signers.join(", ")),
+        Progress::Index { name, packages } => format!("read the index {name}: {packages} packages"),
+        Progress::Fetched { package, size, cached: false } => format!("fetched {package} ({size} bytes)"),
+        _ => return,
+    };
+    events.event(Event::Note { message });
+}
+
+fn read_recipe(path: &Path) -> Result<Recipe, EngineError> {
+    let text =
+        fs::read_to_string(path).map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
+    Ok(Recipe::parse(&text, path)?)
+}
+
+fn lock_path(recipe: &Path) -> PathBuf {
+    recipe.with_extension("lock")
+}
+
+fn name_of(request: &BaseRequest, recipe: &Recipe) -> Result<Reference, EngineError> {
+    let text = request.tag.clone().unwrap_or_else(|| format!("localhost/praxis/{}", recipe.name));
+    let reference: Reference = text.parse().map_err(|error| EngineError::user(format!("--tag: {error}")))?;
+    Ok(reference.with_default_tag())
+}
+
+fn make_lock(request: &BaseRequest, recipe: &Recipe, events: &dyn Events) -> Result<Lock, EngineError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
+    let options = LockOptions { now, allow_expired: false };
+    let fetch = fetcher(&request.site)?;
+    let tell = |progress: Progress| tell(events, &progress);
+    Ok(lock(recipe, &mirrors(request), &fetch, options, &tell)?)
+}
+
+fn mirrors(request: &BaseRequest) -> Mirrors {
+    let mut mirrors = Mirrors::new();
+    if request.mirrors.is_empty() {
+        for line in &request.site.apt_mirrors {
+            if let Some((archive, uri)) = line.split_once(' ') {
+                mirrors.add(archive, uri);
+            }
+        }
+    }
+    for uri in &request.mirrors {
+        let archive = if uri.trim_end_matches('/').ends_with("-security") { SECURITY_ARCHIVE } else { MAIN_ARCHIVE };
+        mirrors.add(archive, uri);
+    }
+    mirrors
+}
+
+fn fetcher(site: &Site) -> Result<HttpFetch, EngineError> {
+    let proxy = |name: &str| {
+        let found = site.proxies.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty());
+        found.map(|(_, value)| value.clone())
+    };
+    let list = proxy("no_proxy").unwrap_or_default();
+    let settings = HttpSettings {
+        http_proxy: proxy("http_proxy"),
+        https_proxy: proxy("https_proxy"),
+        no_proxy: list.split(',').map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect(),
+        certificates: site.ca_bundle.as_ref().and_then(|path| fs::read(path).ok()),
+    };
+    HttpFetch::new(&settings).map_err(|error| EngineError::environment(error.to_string()))
+}
+
+/// Debian's name of a platform's architecture.
+fn debian_architecture(platform: &Platform) -> Result<&'static str, EngineError> {
+    match (platform.architecture.as_str(), platform.variant.as_deref()) {
+        ("amd64", _) => Ok("amd64"),
+        ("arm64", _) => Ok("arm64"),
+        ("386", _) => Ok("i386"),
+        ("arm", Some("v7") | None) => Ok("armhf"),
+        ("arm", _) => Ok("armel"),
+        ("ppc64le", _) => Ok("ppc64el"),
+        ("riscv64", _) => Ok("riscv64"),
+        ("s390x", _) => Ok("s390x"),
+        _ => Err(EngineError::user(format!("{platform}: Debian has no architecture of that name"))),
+    }
+}
+
+/// Replaces the digest of `name` in a Dockerfile; whether anything changed.
+fn repin_file(path: &Path, name: &Reference, digest: Option<&Digest>) -> Result<bool, EngineError> {
+    let Some(digest) = digest else { return Ok(false) };
+    let text =
+        fs::read_to_string(path).map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
+    let mut changed = text.clone();
+    for old in pinned_digests(&text, name) {
+        changed = repin(&changed, &name.name(), &old, digest).text;
+    }
+    if changed == text {
+        return Ok(false);
+    }
+    replace_file(path, &changed)?;
+    Ok(true)
+}
+
+/// The digests that stand behind `name` in a Dockerfile.
+fn pinned_digests(text: &str, name: &Reference) -> Vec<Digest> {
+    let words = text.split(|letter: char| letter.is_whitespace() || "\"'=".contains(letter));
+    let pinned = words.filter_map(|word| word.parse::<Reference>().ok());
+    let mut digests: Vec<Digest> =
+        pinned.filter(|found| found.name() == name.name()).filter_map(|found| found.digest().copied()).collect();
+    digests.sort();
+    digests.dedup();
+    digests
+}
+
+/// Writes a file whole or not at all.
+fn replace_file(path: &Path, text: &str) -> Result<(), EngineError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = PathBuf::from(name);
+    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&part);
+        EngineError::environment(format!("cannot write {}: {error}", path.display()))
+    })
+}

@@ -1,0 +1,411 @@
+//! A directory on the host as a build context: filtered, read through one directory descriptor, its digests
+//! remembered by file times.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use praxis_layer::{Timestamp, TreePath};
+use praxis_oci::{Digest, Hasher};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, openat2, statat};
+
+use crate::SolveError;
+use crate::source::{Content, NodeKind, SourceNode, SourceTree};
+
+/// Which paths of a context exist for the build (`.dockerignore`).
+pub trait ContextFilter: Send + Sync {
+    /// Whether `path` (relative, `/` between components) is left out.
+    fn is_excluded(&self, path: &[u8]) -> bool;
+    /// Whether something below the left-out directory `path` may still be in.
+    fn may_include_below(&self, path: &[u8]) -> bool;
+}
+
+/// Lets everything through.
+pub struct Everything;
+
+impl ContextFilter for Everything {
+    fn is_excluded(&self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn may_include_below(&self, _: &[u8]) -> bool {
+        true
+    }
+}
+
+/// What identifies an unchanged file. The time of the last status change is in it, which programs cannot set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileState {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, u32),
+    changed: (i64, u32),
+}
+
+#[derive(Clone)]
+struct ContextNode {
+    name: Vec<u8>,
+    node: SourceNode,
+    state: FileState,
+}
+
+/// A context directory.
+pub struct ContextDirectory {
+    path: PathBuf,
+    root: OwnedFd,
+    filter: Box<dyn ContextFilter>,
+    times: Option<Timestamp>,
+    directories: Mutex<HashMap<TreePath, Arc<Vec<ContextNode>>>>,
+    known: Mutex<Known>,
+    threads: usize,
+}
+
+#[derive(Default)]
+struct Known {
+    digests: HashMap<Vec<u8>, (FileState, Digest)>,
+    changed: bool,
+}
+
+impl ContextDirectory {
+    /// Opens the directory at `path`. If `times` is given, every entry gets that time of modification.
+    /// `remembered` is what [`ContextDirectory::remember`] returned after an earlier build.
+    ///
+    /// # Errors
+    /// If it is not there, or no directory.
+    pub fn open(
+        path: &Path,
+        filter: Box<dyn ContextFilter>,
+        times: Option<Timestamp>,
+        remembered: Option<&[u8]>,
+    ) -> Result<ContextDirectory, SolveError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
+            SolveError::user(format!("build context {}: {}", path.display(), io::Error::from(error)))
+                .with_hint("the last argument of `praxis build` is a directory; `.` is this one")
+        })?;
+        let digests = remembered.and_then(decode).unwrap_or_default();
+        Ok(ContextDirectory {
+            path: path.to_path_buf(),
+            root,
+            filter,
+            times,
+            directories: Mutex::default(),
+            known: Mutex::new(Known { digests, changed: false }),
+            threads: std::thread::available_parallelism().map_or(2, usize::from),
+        })
+    }
+
+    /// What to keep for the next build over this directory; `None` if nothing is new.
+    pub fn remember(&self) -> Option<Vec<u8>> {
+        let known = self.known.lock().expect("no panic while held");
+        known.changed.then(|| encode(&known.digests))
+    }
+
+    /// Opens a file, never through a link.
+    pub(crate) fn open_file(&self, path: &TreePath) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = openat2(&self.root, path.as_path(), flags, Mode::empty(), confined())?;
+        Ok(File::from(file))
+    }
+
+    fn directory(&self, path: &TreePath) -> Result<Arc<Vec<ContextNode>>, SolveError> {
+        if let Some(known) = self.directories.lock().expect("no panic while held").get(path) {
+            return Ok(known.clone());
+        }
+        let listed = Arc::new(self.read_directory(path)?);
+        self.directories.lock().expect("no panic while held").insert(path.clone(), listed.clone());
+        Ok(listed)
+    }
+
+    fn read_directory(&self, path: &TreePath) -> Result<Vec<ContextNode>, SolveError> {
+        let shown = self.path.join(path.as_path());
+        let wrong = |error: rustix::io::Errno| SolveError::io("read", &shown)(error.into());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let here = if path.is_root() { Path::new(".") } else { path.as_path() };
+        let directory = openat2(&self.root, here, flags, Mode::empty(), confined()).map_err(wrong)?;
+        let mut nodes = Vec::new();
+        for entry in Dir::read_from(&directory).map_err(wrong)? {
+            let entry = entry.map_err(wrong)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let below = path.join(name);
+            let excluded = self.filter.is_excluded(below.as_bytes());
+            if excluded
+                && !(matches!(entry.file_type(), FileType::Directory | FileType::Unknown)
+                    && self.filter.may_include_below(below.as_bytes()))
+            {
+                continue;
+            }
+            let stat = match statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(rustix::io::Errno::NOENT) => continue,
+                Err(error) => return Err(wrong(error)),
+            };
+            let mut node = self.node_of(&directory, name, &stat).map_err(wrong)?;
+            if excluded {
+                if !node.is_directory() || !self.holds_included(&below)? {
+                    continue;
+                }
+                node.mode = 0o755;
+            }
+            nodes.push(ContextNode { name: name.to_vec(), node, state: FileState::of(&stat) });
+        }
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(nodes)
+    }
+
+    /// Whether anything in a left-out directory is in.
+    fn holds_included(&self, path: &TreePath) -> Result<bool, SolveError> {
+        Ok(!self.directory(path)?.is_empty())
+    }
+
+    fn node_of(&self, directory: &OwnedFd, name: &[u8], stat: &Stat) -> rustix::io::Result<SourceNode> {
+        let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        let kind = match FileType::from_raw_mode(stat.st_mode as RawMode) {
+            FileType::Directory => NodeKind::Directory,
+            FileType::RegularFile => NodeKind::File { size: stat.st_size as u64 },
+            FileType::Symlink => {
+                let name = std::ffi::OsStr::from_bytes(name);
+                let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+                NodeKind::Symlink { target: target.into_bytes() }
+            }
+            FileType::CharacterDevice => NodeKind::Character { major: device.0, minor: device.1 },
+            FileType::BlockDevice => NodeKind::Block { major: device.0, minor: device.1 },
+            FileType::Fifo => NodeKind::Fifo,
+            // A socket has no content that could be copied; like BuildKit, it becomes an empty file.
+            _ => NodeKind::File { size: 0 },
+        };
+        let mtime = self.times.unwrap_or(Timestamp {
+            seconds: stat.st_mtime as i64,
+            nanoseconds: stat.st_mtime_nsec as u32,
+        });
+        let several = stat.st_nlink > 1 && matches!(kind, NodeKind::File { .. });
+        Ok(SourceNode {
+            mode: if matches!(kind, NodeKind::Symlink { .. }) { 0o777 } else { stat.st_mode as u32 & 0o7777 },
+            kind,
+            uid: 0,
+            gid: 0,
+            mtime,
+            xattrs: Default::default(),
+            inode: several.then(|| (stat.st_dev as u64, stat.st_ino.to_le_bytes().to_vec())),
+        })
+    }
+
+    fn find(&self, path: &TreePath) -> Result<Option<ContextNode>, SolveError> {
+        let Some(parent) = path.parent() else { return Ok(None) };
+        if !parent.is_root() && !self.find(&parent)?.is_some_and(|node| node.node.is_directory()) {
+            return Ok(None);
+        }
+        let listed = self.directory(&parent)?;
+        let found = listed.binary_search_by(|node| node.name.as_slice().cmp(path.name()));
+        Ok(found.ok().map(|index| listed[index].clone()))
+    }
+
+    /// The digest of a file, from memory if its state is unchanged.
+    fn digest(&self, path: &TreePath, size: u64) -> Result<Digest, SolveError> {
+        if size == 0 {
+            return Ok(Digest::of(b""));
+        }
+        let shown = self.path.join(path.as_path());
+        let state = self.find(path)?.map(|node| node.state);
+        if let Some(state) = state
+            && let Some((known, digest)) = self.known.lock().expect("no panic while held").digests.get(path.as_bytes())
+            && *known == state
+        {
+            return Ok(*digest);
+        }
+        let started = SystemTime::now();
+        let mut file = self.open_file(path).map_err(SolveError::io("read", &shown))?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let count = file.read(&mut buffer).map_err(SolveError::io("read", &shown))?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+        }
+        if hasher.length() != size {
+            return Err(SolveError::user(format!("{} changed while it was read", shown.display())));
+        }
+        let digest = hasher.finish();
+        if let Some(state) = state.filter(|state| state.is_settled(started)) {
+            let mut known = self.known.lock().expect("no panic while held");
+            known.digests.insert(path.as_bytes().to_vec(), (state, digest));
+            known.changed = true;
+        }
+        Ok(digest)
+    }
+}
+
+fn confined() -> ResolveFlags {
+    ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
+}
+
+impl FileState {
+    fn of(stat: &Stat) -> FileState {
+        FileState {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            size: stat.st_size as u64,
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u32),
+        }
+    }
+
+    /// Whether the file was last changed long enough before `moment` that a later change must show in its times.
+    fn is_settled(&self, moment: SystemTime) -> bool {
+        let changed = UNIX_EPOCH + std::time::Duration::new(self.changed.0.max(0) as u64, self.changed.1);
+        moment.duration_since(changed).is_ok_and(|age| age.as_millis() >= 50)
+    }
+}
+
+impl SourceTree for Arc<ContextDirectory> {
+    fn node(&self, path: &TreePath) -> Result<Option<SourceNode>, SolveError> {
+        if path.is_root() {
+            return Ok(Some(SourceNode {
+                kind: NodeKind::Directory,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                mtime: self.times.unwrap_or_default(),
+                xattrs: Default::default(),
+                inode: None,
+            }));
+        }
+        Ok(self.find(path)?.map(|node| node.node))
+    }
+
+    fn children(&self, path: &TreePath) -> Result<Vec<Vec<u8>>, SolveError> {
+        Ok(self.directory(path)?.iter().map(|node| node.name.clone()).collect())
+    }
+
+    fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError> {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let start = next.fetch_add(64, Ordering::Relaxed);
+                if start >= paths.len() {
+                    return Ok(done);
+                }
+                for (index, (path, node)) in paths.iter().enumerate().skip(start).take(64) {
+                    let NodeKind::File { size } = node.kind else { continue };
+                    done.push((index, self.digest(path, size)?));
+                }
+            }
+        };
+        let parts: Result<Vec<Vec<(usize, Digest)>>, SolveError> = std::thread::scope(|scope| {
+            let threads = if paths.len() > 64 { self.threads } else { 1 };
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut parts = vec![work()];
+            parts.extend(others.into_iter().map(|thread| thread.join().expect("no panic in hashing")));
+            parts.into_iter().collect()
+        });
+        let mut digests = vec![Digest::of(b""); paths.len()];
+        for (index, digest) in parts?.into_iter().flatten() {
+            digests[index] = digest;
+        }
+        Ok(digests)
+    }
+
+    fn content(&self, path: &TreePath) -> Result<Content, SolveError> {
+        Ok(Content::Context(self.clone(), path.clone()))
+    }
+
+    fn describe(&self) -> String {
+        "the build context".into()
+    }
+}
+
+const FORMAT: &[u8] = b"praxis context 1\n";
+
+fn encode(digests: &HashMap<Vec<u8>, (FileState, Digest)>) -> Vec<u8> {
+    let mut bytes = FORMAT.to_vec();
+    for (path, (state, digest)) in digests {
+        bytes.extend((path.len() as u32).to_le_bytes());
+        bytes.extend(path);
+        for number in [state.device, state.inode, state.size, state.modified.0 as u64, state.changed.0 as u64] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(state.modified.1.to_le_bytes());
+        bytes.extend(state.changed.1.to_le_bytes());
+        bytes.extend(digest.as_bytes());
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<HashMap<Vec<u8>, (FileState, Digest)>> {
+    fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+        let (taken, left) = rest.split_at_checked(count)?;
+        *rest = left;
+        Some(taken)
+    }
+    fn long(rest: &mut &[u8]) -> Option<u64> {
+        Some(u64::from_le_bytes(take(rest, 8)?.try_into().ok()?))
+    }
+    fn short(rest: &mut &[u8]) -> Option<u32> {
+        Some(u32::from_le_bytes(take(rest, 4)?.try_into().ok()?))
+    }
+    let mut rest = bytes.strip_prefix(FORMAT)?;
+    let mut digests = HashMap::with_capacity(rest.len() / 120);
+    while !rest.is_empty() {
+        let length = short(&mut rest)? as usize;
+        let path = take(&mut rest, length)?.to_vec();
+        let (device, inode, size) = (long(&mut rest)?, long(&mut rest)?, long(&mut rest)?);
+        let (modified, changed) = (long(&mut rest)? as i64, long(&mut rest)? as i64);
+        let (modified, changed) = ((modified, short(&mut rest)?), (changed, short(&mut rest)?));
+        let digest = Digest::from_bytes(take(&mut rest, 32)?.try_into().ok()?);
+        digests.insert(path, (FileState { device, inode, size, modified, changed }, digest));
+    }
+    Some(digests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path, remembered: Option<&[u8]>) -> Arc<ContextDirectory> {
+        Arc::new(ContextDirectory::open(path, Box::new(Everything), None, remembered).unwrap())
+    }
+
+    fn digest(context: &Arc<ContextDirectory>, name: &str) -> Digest {
+        let path = TreePath::from(name);
+        let node = context.node(&path).unwrap().unwrap();
+        context.digests(&[(path, node)]).unwrap()[0]
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("f");
+        std::fs::write(&file, "one").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(80));
+        let first = open(place.path(), None);
+        assert_eq!(digest(&first, "f"), Digest::of(b"one"));
+        let kept = first.remember().unwrap();
+        let second = open(place.path(), Some(&kept));
+        assert_eq!(digest(&second, "f"), Digest::of(b"one"));
+        assert!(second.remember().is_none(), "nothing new was learnt");
+        std::fs::write(&file, "two").unwrap();
+        assert_eq!(digest(&open(place.path(), Some(&kept)), "f"), Digest::of(b"two"));
+    }
+
+    #[test]
+    fn what_was_just_written_is_not_remembered() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("f"), "one").unwrap();
+        let context = open(place.path(), None);
+        digest(&context, "f");
+        assert!(context.remember().is_none());
+    }
+}

@@ -1,0 +1,110 @@
+//! The image of a solution: configuration and manifest over its layers.
+
+use std::collections::BTreeMap;
+
+use praxis_layer::{Compression, Timestamp};
+use praxis_oci::{Descriptor, ImageConfig, Manifest, RootFs, media_type};
+use praxis_store::LayerBlob;
+
+use crate::event::{Event, Events, LayerInfo};
+use crate::{Solution, SolveError};
+
+/// What an image gets besides its plan's configuration.
+pub struct ImageSettings {
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// Compression of new layers.
+    pub compression: Compression,
+    /// The time of the image.
+    pub created: Timestamp,
+}
+
+/// An image, complete in the store.
+#[derive(Clone, Debug)]
+pub struct BuiltImage {
+    /// The manifest, with the platform.
+    pub manifest: Descriptor,
+    /// The configuration.
+    pub config: Descriptor,
+    /// The layers, lowest first.
+    pub layers: Vec<LayerBlob>,
+}
+
+impl Solution {
+    /// Makes configuration and manifest. `config` is the target stage's, with its history.
+    ///
+    /// # Errors
+    /// If a layer cannot be written, or history and layers do not fit.
+    pub fn image(
+        &self,
+        config: &ImageConfig,
+        settings: &ImageSettings,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, SolveError> {
+        let layers: Vec<LayerBlob> =
+            self.layers.iter().map(|layer| layer.blob(settings.compression)).collect::<Result<_, _>>()?;
+        let mut config = config.clone();
+        config.created = Some(rfc3339(settings.created));
+        config.rootfs = RootFs { diff_ids: layers.iter().map(|layer| layer.diff_id).collect(), ..RootFs::default() };
+        let written = config.history.iter().filter(|entry| !entry.empty_layer);
+        let names: Vec<String> = written.map(|entry| entry.created_by.clone().unwrap_or_default()).collect();
+        if !config.history.is_empty() && names.len() != layers.len() {
+            return Err(SolveError::internal(format!("{} layers, but {} in the history", layers.len(), names.len())));
+        }
+        let store = &self.workshop.store;
+        let json = |value: Result<Vec<u8>, serde_json::Error>| value.map_err(|error| SolveError::internal(error.to_string()));
+        let platform = config.platform();
+        let config = store.put_blob(media_type::CONFIG, &json(serde_json::to_vec(&config))?)?;
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(media_type::MANIFEST.into()),
+            artifact_type: None,
+            config: config.clone(),
+            layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+            subject: None,
+            annotations: settings.annotations.clone(),
+            other: BTreeMap::new(),
+        };
+        let mut manifest = store.put_blob(media_type::MANIFEST, &json(serde_json::to_vec(&manifest))?)?;
+        manifest.platform = Some(platform);
+        let infos = layers.iter().enumerate().map(|(index, layer)| LayerInfo {
+            digest: layer.descriptor.digest,
+            size: layer.descriptor.size,
+            created_by: names.get(index).cloned().unwrap_or_default(),
+        });
+        events.event(Event::Image { digest: manifest.digest, layers: infos.collect() });
+        Ok(BuiltImage { manifest, config, layers })
+    }
+}
+
+/// `1980-01-01T00:00:00Z`.
+pub fn rfc3339(time: Timestamp) -> String {
+    let (days, second) = (time.seconds.div_euclid(86_400), time.seconds.rem_euclid(86_400));
+    let (year, month, day) = date(days);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+/// Year, month and day of a day since 1970.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(rfc3339(Timestamp::seconds(0)), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(Timestamp::seconds(1_600_000_000)), "2020-09-13T12:26:40Z");
+        assert_eq!(rfc3339(Timestamp::seconds(951_782_400)), "2000-02-29T00:00:00Z");
+    }
+}

@@ -1,0 +1,334 @@
+//! Base images: from OCI layouts and from the store, verified blob by blob.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use praxis_layer::Limits;
+use praxis_oci::{Descriptor, Digest, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use praxis_plan::{Base, Bases, ImageBase};
+use praxis_store::LayerBlob;
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::SolveError;
+use crate::layers::{LayerHandle, Workshop};
+
+/// What `--build-context NAME=VALUE` gives a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedContext {
+    /// `oci-layout://DIR[:TAG][@DIGEST]`.
+    Layout {
+        /// The directory.
+        directory: PathBuf,
+        /// Tag or digest after it.
+        reference: Option<String>,
+    },
+    /// `docker-image://NAME`.
+    Image(String),
+    /// A directory.
+    Directory(PathBuf),
+}
+
+/// Manifests and indexes larger than this are refused.
+const MANIFEST_LIMIT: u64 = 4 << 20;
+/// Indexes in indexes deeper than this are refused.
+const DEPTH_LIMIT: usize = 3;
+
+/// Where images of a build come from.
+pub(crate) struct Images {
+    workshop: Arc<Workshop>,
+    named: BTreeMap<String, NamedContext>,
+    loaded: Mutex<HashMap<Digest, Arc<LoadedImage>>>,
+    resolved: Mutex<HashMap<(String, Platform), Base>>,
+}
+
+struct LoadedImage {
+    manifest: Manifest,
+    config: Arc<ImageConfig>,
+    /// Where missing blobs can be had.
+    layout: Option<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IndexedLayer {
+    layer: Digest,
+    diff_id: Digest,
+}
+
+impl Images {
+    pub fn new(workshop: Arc<Workshop>, named: BTreeMap<String, NamedContext>) -> Images {
+        Images { workshop, named, loaded: Mutex::default(), resolved: Mutex::default() }
+    }
+
+    /// The named context `name` stands for. The name matches as written, or by the full name of an image without
+    /// its tag `latest` or its digest.
+    fn named(&self, name: &str) -> Option<&NamedContext> {
+        if let Some(found) = self.named.get(name) {
+            return Some(found);
+        }
+        let normal = |text: &str| {
+            let reference: Reference = text.parse().ok()?;
+            let tag = reference.tag().unwrap_or("latest").to_string();
+            Some((reference.name(), tag))
+        };
+        let wanted = normal(name)?;
+        self.named.iter().find(|(given, _)| normal(given).as_ref() == Some(&wanted)).map(|(_, found)| found)
+    }
+
+    fn load(&self, name: &str, platform: &Platform) -> Result<Base, SolveError> {
+        match self.named(name) {
+            Some(NamedContext::Directory(_)) => Ok(Base::Directory(name.to_string())),
+            Some(NamedContext::Layout { directory, reference }) => {
+                self.load_layout(name, directory, reference.as_deref(), platform)
+            }
+            Some(NamedContext::Image(image)) => self.load_stored(&image.clone(), platform),
+            None if name == "scratch" => Ok(Base::Scratch),
+            None => self.load_stored(name, platform),
+        }
+    }
+
+    fn load_stored(&self, name: &str, platform: &Platform) -> Result<Base, SolveError> {
+        let reference: Reference = name.parse().map_err(|error| SolveError::user(format!("{error}")))?;
+        let store = &self.workshop.store;
+        let found = match reference.digest() {
+            Some(digest) => store.image_by_digest(digest),
+            None => store.image(&reference.clone().with_default_tag().to_string()),
+        };
+        let Some(image) = found else {
+            return Err(SolveError::user(format!("{name}: not found: no such image in the store"))
+                .with_hint(format!(
+                    "build it (`praxis base build RECIPE -t {}`, `praxis build -t …`), or say where it is with \
+                     --build-context {name}=oci-layout://DIR",
+                    reference.name()
+                )));
+        };
+        self.choose(name, None, &image.descriptor, platform, 0)
+    }
+
+    fn load_layout(
+        &self,
+        name: &str,
+        directory: &Path,
+        reference: Option<&str>,
+        platform: &Platform,
+    ) -> Result<Base, SolveError> {
+        let path = directory.join("index.json");
+        let bytes = read_limited(&path).map_err(|error| {
+            SolveError::user(format!("build context {name}: cannot read {}: {error}", path.display()))
+                .with_hint("oci-layout:// names a directory with oci-layout, index.json and blobs/")
+        })?;
+        let index: Index = parse(&bytes, name)?;
+        let wanted = |descriptor: &&Descriptor| match reference {
+            None => true,
+            Some(text) if text.starts_with("sha256:") => descriptor.digest.to_string() == text,
+            Some(tag) => {
+                descriptor.annotations.get("org.opencontainers.image.ref.name").is_some_and(|name| name == tag)
+            }
+        };
+        let candidates: Vec<&Descriptor> = index.manifests.iter().filter(wanted).collect();
+        let chosen = candidates
+            .iter()
+            .find(|descriptor| descriptor.platform.as_ref().is_some_and(|has| fits(has, platform)))
+            .or(candidates.first())
+            .ok_or_else(|| {
+                SolveError::user(format!("build context {name}: no such image in {}", directory.display()))
+            })?;
+        self.choose(name, Some(directory), chosen, platform, 0)
+    }
+
+    /// Follows `descriptor` through indexes to the image for `platform`.
+    fn choose(
+        &self,
+        name: &str,
+        layout: Option<&Path>,
+        descriptor: &Descriptor,
+        platform: &Platform,
+        depth: usize,
+    ) -> Result<Base, SolveError> {
+        let bytes = self.small_blob(name, layout, descriptor)?;
+        let value: serde_json::Value = parse(&bytes, name)?;
+        let (is_index, is_manifest) = (value.get("manifests").is_some(), value.get("layers").is_some());
+        if is_index && is_manifest || is_index != descriptor.is_index() && is_index {
+            return Err(SolveError::user(format!("{name}: {} is both a manifest and an index", descriptor.digest)));
+        }
+        if is_index {
+            let index: Index = parse(&bytes, name)?;
+            let fitting = index.manifests.iter().find(|child| {
+                child.platform.as_ref().is_some_and(|has| fits(has, platform)) && depth < DEPTH_LIMIT
+            });
+            let child = fitting.ok_or_else(|| SolveError::user(format!("{name}: no image for {platform}")))?;
+            return self.choose(name, layout, child, platform, depth + 1);
+        }
+        let manifest: Manifest = parse(&bytes, name)?;
+        let config = self.small_blob(name, layout, &manifest.config)?;
+        let config: Arc<ImageConfig> = Arc::new(parse(&config, name)?);
+        if config.rootfs.diff_ids.len() != manifest.layers.len() {
+            return Err(SolveError::user(format!("{name}: the manifest and the configuration differ in layers")));
+        }
+        let loaded = LoadedImage { manifest, config: config.clone(), layout: layout.map(Path::to_path_buf) };
+        self.loaded.lock().expect("no panic while held").insert(descriptor.digest, Arc::new(loaded));
+        let reference = name.parse::<Reference>().map_or_else(|_| name.to_string(), |reference| reference.to_string());
+        Ok(Base::Image(ImageBase { reference, manifest: descriptor.digest, config }))
+    }
+
+    fn small_blob(&self, name: &str, layout: Option<&Path>, descriptor: &Descriptor) -> Result<Vec<u8>, SolveError> {
+        let wrong = |why: String| SolveError::user(format!("{name}: {}: {why}", descriptor.digest));
+        if descriptor.size > MANIFEST_LIMIT {
+            return Err(wrong(format!("{} bytes are too many for a manifest", descriptor.size)));
+        }
+        if let Ok(bytes) = self.workshop.store.read_blob(&descriptor.digest, descriptor.size) {
+            return Ok(bytes);
+        }
+        let Some(layout) = layout else { return Err(wrong("is not in the store".into())) };
+        let mut bytes = Vec::new();
+        let file = open_blob(layout, &descriptor.digest).map_err(|error| wrong(error.to_string()))?;
+        file.take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+        if Digest::of(&bytes) != descriptor.digest {
+            return Err(wrong("the content has another digest".into()));
+        }
+        self.workshop.store.put_blob(&descriptor.media_type, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// The layers of an image that was resolved before, brought into the store.
+    pub fn layers(&self, image: &ImageBase) -> Result<Vec<Arc<LayerHandle>>, SolveError> {
+        let loaded = self.loaded.lock().expect("no panic while held").get(&image.manifest).cloned();
+        let loaded = loaded.ok_or_else(|| SolveError::internal(format!("{} was not resolved", image.reference)))?;
+        let pairs = loaded.manifest.layers.iter().zip(&loaded.config.rootfs.diff_ids);
+        pairs.map(|(descriptor, diff_id)| self.layer(image, &loaded, descriptor, diff_id)).collect()
+    }
+
+    fn layer(
+        &self,
+        image: &ImageBase,
+        loaded: &LoadedImage,
+        descriptor: &Descriptor,
+        diff_id: &Digest,
+    ) -> Result<Arc<LayerHandle>, SolveError> {
+        let store = &self.workshop.store;
+        let name = &image.reference;
+        if !store.has_blob(&descriptor.digest, descriptor.size) {
+            let layout = loaded.layout.as_deref().ok_or_else(|| {
+                SolveError::user(format!("{name}: layer {} is not in the store", descriptor.digest))
+            })?;
+            self.import(name, layout, descriptor)?;
+        }
+        let mut hasher = Hasher::new();
+        hasher.field(b"indexed layer 1");
+        hasher.update(descriptor.digest.as_bytes());
+        let key = hasher.finish();
+        let known: Option<IndexedLayer> = store.record(&key);
+        let layer = match known.filter(|known| known.diff_id == *diff_id && store.has_layer(&known.layer)) {
+            Some(known) => known.layer,
+            None => {
+                let layer = self.index(name, descriptor, diff_id)?;
+                store.put_record(&key, &IndexedLayer { layer, diff_id: *diff_id })?;
+                layer
+            }
+        };
+        let mut kept = Descriptor::new(oci_media_type(&descriptor.media_type), descriptor.digest, descriptor.size);
+        kept.annotations = descriptor.annotations.clone();
+        let blob = LayerBlob { descriptor: kept, diff_id: *diff_id };
+        Ok(Arc::new(LayerHandle::foreign(&self.workshop, layer, blob)))
+    }
+
+    fn import(&self, name: &str, layout: &Path, descriptor: &Descriptor) -> Result<(), SolveError> {
+        let path = layout.join("blobs/sha256").join(descriptor.digest.hex());
+        let wrong = |error: io::Error| SolveError::user(format!("{name}: {}: {error}", path.display()));
+        let mut file = open_blob(layout, &descriptor.digest).map_err(wrong)?;
+        let mut writer = self.workshop.store.blob_writer()?;
+        io::copy(&mut (&mut file).take(descriptor.size + 1), &mut writer).map_err(wrong)?;
+        writer.commit_as(&descriptor.digest).map_err(|error| {
+            SolveError::user(format!("{name}: layer {} of the layout is damaged: {error}", descriptor.digest))
+        })?;
+        Ok(())
+    }
+
+    /// Reads a layer once: its listing goes to the store, its diffID is checked.
+    fn index(&self, name: &str, descriptor: &Descriptor, diff_id: &Digest) -> Result<Digest, SolveError> {
+        let wrong = |why: String| SolveError::user(format!("{name}: layer {}: {why}", descriptor.digest));
+        let store = &self.workshop.store;
+        let file = store.open_blob(&descriptor.digest, descriptor.size)?;
+        let limits = Limits::default();
+        let reader = praxis_layer::decompress(BufReader::with_capacity(256 << 10, file), &limits)
+            .map_err(|error| wrong(error.to_string()))?;
+        let mut tee = Tee { reader, hasher: Hasher::new() };
+        let listing = praxis_layer::index_layer(&mut tee, &limits).map_err(|error| wrong(error.to_string()))?;
+        io::copy(&mut tee, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
+        let actual = tee.hasher.finish();
+        if actual != *diff_id {
+            return Err(wrong(format!("its content has diffID {actual}, the configuration says {diff_id}")));
+        }
+        Ok(store.put_listing(&listing)?)
+    }
+}
+
+impl Bases for Images {
+    fn resolve(&self, name: &str, platform: &Platform) -> Result<Base, String> {
+        let key = (name.to_string(), platform.clone());
+        if let Some(known) = self.resolved.lock().expect("no panic while held").get(&key) {
+            return Ok(known.clone());
+        }
+        let base = self.load(name, platform).map_err(|error| match error.hint {
+            Some(hint) => format!("{}\n  hint: {hint}", error.message),
+            None => error.message,
+        })?;
+        self.resolved.lock().expect("no panic while held").insert(key, base.clone());
+        Ok(base)
+    }
+
+    fn stage_replacement(&self, name: &str, platform: &Platform) -> Option<Result<Base, String>> {
+        self.named.contains_key(name).then(|| self.resolve(name, platform))
+    }
+}
+
+struct Tee<R> {
+    reader: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Tee<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hasher.write_all(&buffer[..count])?;
+        Ok(count)
+    }
+}
+
+fn fits(has: &Platform, wanted: &Platform) -> bool {
+    has.os == wanted.os
+        && has.architecture == wanted.architecture
+        && (has.variant == wanted.variant || has.variant.is_none() || wanted.variant.is_none())
+}
+
+fn oci_media_type(text: &str) -> &str {
+    match text {
+        media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
+        "application/vnd.docker.image.rootfs.diff.tar" => media_type::LAYER,
+        other => other,
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(bytes: &[u8], name: &str) -> Result<T, SolveError> {
+    serde_json::from_slice(bytes).map_err(|error| SolveError::user(format!("{name}: not a valid image: {error}")))
+}
+
+/// Opens a blob of a layout; a link there is refused.
+fn open_blob(layout: &Path, digest: &Digest) -> io::Result<File> {
+    let path = layout.join("blobs/sha256").join(digest.hex());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("is not a regular file"));
+    }
+    Ok(file)
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MANIFEST_LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

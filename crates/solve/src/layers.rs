@@ -1,0 +1,269 @@
+//! A layer during a build: listing, content, snapshot and blob, each made when first needed.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use praxis_layer::{
+    BlobBlocks, BlockIndex, BlockReuse, Compression, ContentSource, Entry, Kind, Limits, Listing, Ownership, TreePath,
+};
+use praxis_oci::{Descriptor, Digest, media_type};
+use praxis_store::{LayerBlob, Scratch, SnapshotState, Store};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
+use crate::SolveError;
+use crate::source::Content;
+
+/// What all layers of one build share.
+pub(crate) struct Workshop {
+    pub store: Arc<Store>,
+    pub ownership: Ownership,
+    pub threads: usize,
+}
+
+impl Workshop {
+    /// Opens a directory for work relative to it.
+    pub fn open_directory(path: &Path) -> Result<OwnedFd, SolveError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::open(path, flags, Mode::empty()).map_err(|error| SolveError::io("open", path)(error.into()))
+    }
+}
+
+/// One layer.
+pub(crate) struct LayerHandle {
+    workshop: Arc<Workshop>,
+    id: Digest,
+    /// The blob of a layer that came from elsewhere: it is kept as it came.
+    foreign: Option<LayerBlob>,
+    /// A layer like this one whose compressed blocks may serve again.
+    like: Option<Digest>,
+    listing: OnceLock<Arc<Listing>>,
+    content: Mutex<Option<Arc<HashMap<TreePath, Content>>>>,
+    snapshot: Mutex<Option<PathBuf>>,
+    blob: Mutex<HashMap<&'static str, LayerBlob>>,
+    /// Holds the snapshot where inodes cannot have the right owners, so that it must not enter the store.
+    private: Mutex<Option<Scratch>>,
+}
+
+impl LayerHandle {
+    /// A layer of the store.
+    pub fn stored(workshop: &Arc<Workshop>, id: Digest) -> LayerHandle {
+        LayerHandle {
+            workshop: workshop.clone(),
+            id,
+            foreign: None,
+            like: None,
+            listing: OnceLock::new(),
+            content: Mutex::default(),
+            snapshot: Mutex::default(),
+            blob: Mutex::default(),
+            private: Mutex::default(),
+        }
+    }
+
+    /// A layer of a base image.
+    pub fn foreign(workshop: &Arc<Workshop>, id: Digest, blob: LayerBlob) -> LayerHandle {
+        LayerHandle { foreign: Some(blob), ..LayerHandle::stored(workshop, id) }
+    }
+
+    /// A layer that was just made; the listing is stored, the content stays where it is.
+    pub fn made(
+        workshop: &Arc<Workshop>,
+        listing: Listing,
+        content: HashMap<TreePath, Content>,
+        like: Option<Digest>,
+    ) -> Result<LayerHandle, SolveError> {
+        let id = workshop.store.put_listing(&listing)?;
+        let mut handle = LayerHandle::stored(workshop, id);
+        let _ = handle.listing.set(Arc::new(listing));
+        handle.content = Mutex::new(Some(Arc::new(content)));
+        handle.like = like;
+        Ok(handle)
+    }
+
+    /// The layer that the directory `made` (in a scratch of the store) is, in overlayfs format.
+    pub fn adopted(workshop: &Arc<Workshop>, listing: Listing, made: &Path) -> Result<LayerHandle, SolveError> {
+        let id = workshop.store.put_listing(&listing)?;
+        let handle = LayerHandle::stored(workshop, id);
+        let _ = handle.listing.set(Arc::new(listing));
+        let path = workshop.store.adopt_snapshot(&id, made)?;
+        *handle.snapshot.lock().expect("no panic while held") = Some(path);
+        Ok(handle)
+    }
+
+    pub fn id(&self) -> Digest {
+        self.id
+    }
+
+    pub fn listing(&self) -> Result<Arc<Listing>, SolveError> {
+        if let Some(listing) = self.listing.get() {
+            return Ok(listing.clone());
+        }
+        let listing = self.workshop.store.listing(&self.id).ok_or_else(|| self.lost())?;
+        Ok(self.listing.get_or_init(|| Arc::new(listing)).clone())
+    }
+
+    fn lost(&self) -> SolveError {
+        SolveError::internal(format!("layer {} is no longer in the store", self.id)).with_hint("build again")
+    }
+
+    /// Whether the layer can be had without running anything: from its snapshot or a blob.
+    pub fn is_recoverable(&self) -> bool {
+        let store = &self.workshop.store;
+        store.has_layer(&self.id)
+            && (matches!(store.snapshot(&self.id), SnapshotState::Ready(_))
+                || self.known_blob("gzip").is_some()
+                || self.known_blob("zstd").is_some()
+                || self.known_blob("tar").is_some())
+    }
+
+    fn known_blob(&self, form: &'static str) -> Option<LayerBlob> {
+        let store = &self.workshop.store;
+        match &self.foreign {
+            Some(blob) => store.has_blob(&blob.descriptor.digest, blob.descriptor.size).then(|| blob.clone()),
+            None => store.layer_blob(&self.id, form),
+        }
+    }
+
+    /// The directory that overlayfs can mount.
+    pub fn snapshot(&self) -> Result<PathBuf, SolveError> {
+        let mut snapshot = self.snapshot.lock().expect("no panic while held");
+        if let Some(path) = &*snapshot {
+            return Ok(path.clone());
+        }
+        let path = match self.workshop.store.snapshot(&self.id) {
+            SnapshotState::Ready(path) => path,
+            SnapshotState::Absent => self.materialize()?,
+        };
+        *snapshot = Some(path.clone());
+        Ok(path)
+    }
+
+    fn materialize(&self) -> Result<PathBuf, SolveError> {
+        let store = &self.workshop.store;
+        let scratch = store.scratch()?;
+        let made = scratch.directory("snapshot")?;
+        let directory = Workshop::open_directory(&made)?;
+        let content = self.content.lock().expect("no panic while held").clone();
+        if let Some(content) = content {
+            let listing = self.listing()?;
+            praxis_layer::materialize(&listing, &Mapped(content), &directory, self.workshop.ownership)?;
+        } else {
+            let blob = ["gzip", "zstd", "tar"].into_iter().find_map(|form| self.known_blob(form));
+            let blob = blob.ok_or_else(|| self.lost())?;
+            let file = store.open_blob(&blob.descriptor.digest, blob.descriptor.size)?;
+            let reader = praxis_layer::decompress(BufReader::new(file), &Limits::default())?;
+            praxis_layer::extract_layer(reader, &directory, &Limits::default(), self.workshop.ownership)?;
+        }
+        if self.workshop.ownership == Ownership::Ignored {
+            let path = made.clone();
+            *self.private.lock().expect("no panic while held") = Some(scratch);
+            return Ok(path);
+        }
+        Ok(store.adopt_snapshot(&self.id, &made)?)
+    }
+
+    /// Opens the content of the file at `path` of this layer's own listing.
+    pub fn open(&self, path: &TreePath) -> io::Result<Box<dyn Read + Send>> {
+        let content = self.content.lock().expect("no panic while held").clone();
+        if let Some(content) = content.and_then(|content| content.get(path).cloned()) {
+            return content.open();
+        }
+        let snapshot = self.snapshot().map_err(io::Error::other)?;
+        let directory = Workshop::open_directory(&snapshot).map_err(io::Error::other)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let confined = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let file = openat2(&directory, path.as_path(), flags, Mode::empty(), confined)?;
+        Ok(Box::new(File::from(file)))
+    }
+
+    /// The blob, written if it is not there yet. A layer from elsewhere keeps its own.
+    pub fn blob(&self, compression: Compression) -> Result<LayerBlob, SolveError> {
+        let form = form_of(compression);
+        let mut known = self.blob.lock().expect("no panic while held");
+        if let Some(blob) = known.get(form) {
+            return Ok(blob.clone());
+        }
+        let blob = match self.known_blob(form) {
+            Some(blob) => blob,
+            None if self.foreign.is_some() => return Err(self.lost()),
+            None => self.write_blob(compression)?,
+        };
+        known.insert(form, blob.clone());
+        Ok(blob)
+    }
+
+    fn write_blob(&self, compression: Compression) -> Result<LayerBlob, SolveError> {
+        let store = &self.workshop.store;
+        let listing = self.listing()?;
+        let small = listing.entries().iter().map(content_size).sum::<u64>() < 1 << 20;
+        let threads = if small { 1 } else { self.workshop.threads };
+        let reuse = self.like.and_then(|like| self.blocks_of(&like, compression));
+        let reuse = reuse.as_ref().map(|blocks| blocks as &dyn BlockReuse);
+        let mut writer = BufWriter::with_capacity(256 << 10, store.blob_writer()?.without_hashing());
+        let source = Own(self);
+        let written = praxis_layer::write_layer(&listing, &source, compression, threads, reuse, &mut writer)?;
+        let broken = |error: io::Error| SolveError::io("write", store.root())(error);
+        writer.flush().map_err(broken)?;
+        let writer = writer.into_inner().map_err(|error| broken(error.into_error()))?;
+        writer.commit_hashed(&written.digest)?;
+        let media = match compression {
+            Compression::Gzip => media_type::LAYER_GZIP,
+            Compression::Zstd => media_type::LAYER_ZSTD,
+            Compression::None => media_type::LAYER,
+        };
+        let blob = LayerBlob {
+            descriptor: Descriptor::new(media, written.digest, written.size),
+            diff_id: written.diff_id,
+        };
+        store.put_layer_blob(&self.id, form_of(compression), &blob, &written.blocks.encode())?;
+        Ok(blob)
+    }
+
+    fn blocks_of(&self, like: &Digest, compression: Compression) -> Option<BlobBlocks> {
+        let form = form_of(compression);
+        let blob = self.workshop.store.layer_blob(like, form)?;
+        let index = BlockIndex::decode(&self.workshop.store.layer_blocks(like, form)?).ok()?;
+        let file = File::open(self.workshop.store.blob_path(&blob.descriptor.digest)).ok()?;
+        Some(BlobBlocks { file, index })
+    }
+}
+
+fn form_of(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+        Compression::None => "tar",
+    }
+}
+
+pub(crate) fn content_size(entry: &Entry) -> u64 {
+    match entry.kind {
+        Kind::File { size, .. } => size,
+        _ => 0,
+    }
+}
+
+/// Content of a layer in the making.
+struct Mapped(Arc<HashMap<TreePath, Content>>);
+
+impl ContentSource for Mapped {
+    fn open(&self, entry: &Entry) -> io::Result<Box<dyn Read + Send + '_>> {
+        match self.0.get(&entry.path) {
+            Some(content) => content.open().map(|reader| reader as Box<dyn Read + Send>),
+            None => Err(io::Error::other(format!("the content of {} is not known", entry.path))),
+        }
+    }
+}
+
+/// Content of a layer, wherever it is.
+struct Own<'l>(&'l LayerHandle);
+
+impl ContentSource for Own<'_> {
+    fn open(&self, entry: &Entry) -> io::Result<Box<dyn Read + Send + '_>> {
+        self.0.open(&entry.path).map(|reader| reader as Box<dyn Read + Send>)
+    }
+}

@@ -1,0 +1,316 @@
+//! A RUN step: its key, its mounts, its sandbox, and the layer it leaves.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use praxis_layer::{Timestamp, TreePath};
+use praxis_oci::{Digest, Hasher};
+use praxis_plan::{MountKind, NetworkMode, Run};
+use praxis_sandbox::{Limits, Mount, Network, RootFileSystem, SandboxError, Source, Step, User};
+
+use crate::SolveError;
+use crate::cache::{CacheLease, lease_cache};
+use crate::layers::{LayerHandle, Workshop};
+use crate::mounts::{BindMaker, BoundTree};
+use crate::site::{APT_PATH, CA_PATH, CA_VARIABLES, SiteLoan};
+use crate::state::State;
+
+/// The default search path where neither image nor Dockerfile sets one.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What RUN steps of one build share.
+pub(crate) struct RunSettings {
+    pub site: SiteLoan,
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    pub ssh: BTreeMap<String, PathBuf>,
+    pub add_hosts: Vec<(String, String)>,
+    pub epoch: Timestamp,
+    pub allow_insecure: bool,
+}
+
+/// A RUN step with its bind mounts resolved.
+pub(crate) struct Prepared<'a> {
+    run: &'a Run,
+    binds: Vec<Option<BoundTree>>,
+}
+
+impl<'a> Prepared<'a> {
+    pub fn new(run: &'a Run, binds: &BindMaker<'_>) -> Result<Prepared<'a>, SolveError> {
+        let bound = run.mounts.iter().map(|mount| match &mount.kind {
+            MountKind::Bind { origin, source, .. } => binds.bind(origin, source).map(Some),
+            MountKind::Cache { origin: Some(origin), source, .. } => binds.bind(origin, source).map(Some),
+            _ => Ok(None),
+        });
+        Ok(Prepared { run, binds: bound.collect::<Result<_, _>>()? })
+    }
+
+    /// A command that binds nothing.
+    pub fn without_mounts(run: &'a Run) -> Prepared<'a> {
+        Prepared { run, binds: run.mounts.iter().map(|_| None).collect() }
+    }
+
+    /// The key of the step on `state`: everything that may change its result, and no secret.
+    pub fn key(&self, state: &State, settings: &RunSettings) -> Digest {
+        let run = self.run;
+        let mut hasher = Hasher::new();
+        hasher.field(b"run 1");
+        hasher.update(state.identity().as_bytes());
+        let mut field = |text: &str| hasher.field(text.as_bytes());
+        run.arguments.iter().for_each(|text| field(text));
+        field("environment");
+        run.environment.iter().for_each(|(name, value)| {
+            field(name);
+            field(value);
+        });
+        field(&run.directory);
+        field(&run.user);
+        field(&format!("{:?} {}", run.network, run.insecure));
+        run.files.iter().for_each(|file| {
+            field(&file.path);
+            field(&file.content);
+        });
+        settings.add_hosts.iter().for_each(|(name, address)| {
+            field(name);
+            field(address);
+        });
+        for (mount, bind) in run.mounts.iter().zip(&self.binds) {
+            hasher.field(mount.target.as_bytes());
+            if let Some(bind) = bind {
+                hasher.update(bind.key.as_bytes());
+            }
+            hasher.field(mount_key(&mount.kind).as_bytes());
+        }
+        hasher.update(&settings.epoch.seconds.to_le_bytes());
+        hasher.finish()
+    }
+
+    /// Runs the command on `state` and makes its layer.
+    pub fn execute(
+        &self,
+        workshop: &Arc<Workshop>,
+        state: &mut State,
+        settings: &RunSettings,
+        fresh_caches: bool,
+        output: &mut dyn FnMut(u8, &[u8]),
+        cancel: &AtomicBool,
+    ) -> Result<LayerHandle, SolveError> {
+        let scratch = workshop.store.scratch()?;
+        let (upper, work) = (scratch.directory("upper")?, scratch.directory("work")?);
+        let mut lowers: Vec<PathBuf> =
+            state.layers().iter().rev().map(|layer| layer.snapshot()).collect::<Result<_, _>>()?;
+        if lowers.is_empty() {
+            lowers.push(scratch.directory("empty")?);
+        }
+        self.set_root(&upper, state)?;
+        let identity = state.accounts()?.identity(&self.run.user)?;
+        let mut leases = Vec::new();
+        let (mounts, secret_variables) =
+            self.mounts(workshop, state, settings, &scratch, fresh_caches, &mut leases)?;
+        let step = Step {
+            root: RootFileSystem { lowers, upper: upper.clone(), work },
+            arguments: self.run.arguments.iter().map(OsString::from).collect(),
+            environment: self.environment(settings, &identity.home, secret_variables),
+            directory: PathBuf::from(&self.run.directory),
+            user: User { uid: identity.uid, gid: identity.gid, groups: identity.groups },
+            hostname: "praxis".into(),
+            network: match self.run.network {
+                NetworkMode::None => Network::None,
+                NetworkMode::Default | NetworkMode::Host => Network::Host,
+            },
+            mounts,
+            hosts: hosts(&settings.add_hosts),
+            resolv_conf: settings.site.resolv_conf.clone(),
+            read_only_root: false,
+            no_new_privileges: identity.uid == 0,
+            insecure: self.run.insecure && settings.allow_insecure,
+            limits: Limits::default(),
+        };
+        let exit = praxis_sandbox::run(&step, output, cancel);
+        drop(leases);
+        if cancel.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(SolveError::cancelled());
+        }
+        let exit = exit.map_err(|error| sandbox_error(&error))?;
+        self.check(&exit)?;
+        let tree = state.tree()?;
+        let directory = Workshop::open_directory(&upper)?;
+        let listing = praxis_layer::scan_upper(&directory, &tree, settings.epoch)?;
+        drop(directory);
+        LayerHandle::adopted(workshop, listing, &upper)
+    }
+
+    /// Gives the upper directory the mode and owner that `/` has in the image.
+    fn set_root(&self, upper: &PathBuf, state: &mut State) -> Result<(), SolveError> {
+        let tree = state.tree()?;
+        let (mode, uid, gid) = tree.get(&TreePath::root()).map_or((0o755, 0, 0), |root| (root.mode, root.uid, root.gid));
+        if (uid, gid) != (0, 0) {
+            std::os::unix::fs::chown(upper, Some(uid), Some(gid)).map_err(SolveError::io("own", upper))?;
+        }
+        fs::set_permissions(upper, fs::Permissions::from_mode(mode)).map_err(SolveError::io("set the mode of", upper))
+    }
+
+    fn environment(
+        &self,
+        settings: &RunSettings,
+        home: &str,
+        secrets: Vec<(String, String)>,
+    ) -> Vec<(OsString, OsString)> {
+        let mut environment: Vec<(String, String)> = self.run.environment.clone();
+        let mut add = |name: &str, value: &str| {
+            if !environment.iter().any(|(known, _)| known == name) {
+                environment.push((name.into(), value.into()));
+            }
+        };
+        add("PATH", PATH);
+        add("HOME", home);
+        let hidden = self.run.hidden_environment.iter().map(|(name, value)| (name, value));
+        hidden.chain(&settings.site.proxies).chain(&settings.site.variables).for_each(|(name, value)| add(name, value));
+        if settings.site.ca_bundle.is_some() && self.run.network != NetworkMode::None {
+            CA_VARIABLES.iter().for_each(|name| add(name, CA_PATH));
+            add("APT_CONFIG", APT_PATH);
+        }
+        secrets.iter().for_each(|(name, value)| add(name, value));
+        environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn mounts(
+        &self,
+        workshop: &Arc<Workshop>,
+        state: &mut State,
+        settings: &RunSettings,
+        scratch: &praxis_store::Scratch,
+        fresh_caches: bool,
+        leases: &mut Vec<CacheLease>,
+    ) -> Result<(Vec<Mount>, Vec<(String, String)>), SolveError> {
+        let mut mounts = site_mounts(settings, state, self.run.network != NetworkMode::None)?;
+        let mut variables = Vec::new();
+        for (number, (mount, bind)) in self.run.mounts.iter().zip(&self.binds).enumerate() {
+            let target = PathBuf::from(&mount.target);
+            match &mount.kind {
+                MountKind::Bind { writable, .. } => {
+                    let bind = bind.as_ref().ok_or_else(|| SolveError::internal("a bind mount without a source"))?;
+                    mounts.push(bind.mount(target, *writable, scratch, number)?);
+                }
+                MountKind::Cache { read_only, .. } => {
+                    let lease = lease_cache(workshop, &mount.kind, bind.as_ref(), fresh_caches)?;
+                    mounts.push(Mount::Bind {
+                        source: Source::Path(lease.path().to_path_buf()),
+                        target,
+                        writable: !read_only,
+                    });
+                    leases.push(lease);
+                }
+                MountKind::Tmpfs { size } => mounts.push(Mount::Tmpfs { target, size: *size, mode: 0o755 }),
+                MountKind::Secret { id, required, mode, uid, gid, environment } => {
+                    let Some(secret) = settings.secrets.get(id) else {
+                        if *required {
+                            return Err(SolveError::user(format!("secret {id}: not found"))
+                                .with_hint(format!("give it with --secret id={id},src=FILE or --secret id={id},env=NAME")));
+                        }
+                        continue;
+                    };
+                    if let Some(name) = environment {
+                        variables.push((name.clone(), String::from_utf8_lossy(secret).into_owned()));
+                    }
+                    if !mount.target.is_empty() {
+                        let content = secret.clone();
+                        mounts.push(Mount::File { content, target, mode: *mode, uid: *uid, gid: *gid });
+                    }
+                }
+                MountKind::Ssh { id, required, .. } => match settings.ssh.get(id) {
+                    Some(socket) => {
+                        variables.push(("SSH_AUTH_SOCK".into(), mount.target.clone()));
+                        mounts.push(Mount::Socket { source: socket.clone(), target });
+                    }
+                    None if *required => {
+                        return Err(SolveError::user(format!("ssh agent {id}: not found"))
+                            .with_hint(format!("give it with --ssh {id}")));
+                    }
+                    None => {}
+                },
+            }
+        }
+        for file in &self.run.files {
+            let content = file.content.clone().into_bytes();
+            mounts.push(Mount::File { content, target: PathBuf::from(&file.path), mode: 0o755, uid: 0, gid: 0 });
+        }
+        Ok((mounts, variables))
+    }
+
+    fn check(&self, exit: &praxis_sandbox::Exit) -> Result<(), SolveError> {
+        let shown = self.run.arguments.join(" ");
+        let failed = |why: String| SolveError::user(format!("process \"{shown}\" did not complete successfully: {why}"));
+        match (exit.code, exit.signal) {
+            (Some(0), _) => Ok(()),
+            (Some(code), _) => {
+                let mut error = failed(format!("exit code: {code}"));
+                error.exit_code = Some(code);
+                Err(error)
+            }
+            (None, Some(signal)) if exit.out_of_memory => Err(failed(format!("killed by signal {signal}: out of memory"))),
+            (None, Some(signal)) => Err(failed(format!("killed by signal {signal}"))),
+            (None, None) => Err(failed("no exit status".into())),
+        }
+    }
+}
+
+/// Mounts that carry what the site lends.
+fn site_mounts(settings: &RunSettings, state: &mut State, network: bool) -> Result<Vec<Mount>, SolveError> {
+    let mut mounts = Vec::new();
+    if !network {
+        return Ok(mounts);
+    }
+    if let Some(bundle) = &settings.site.ca_bundle {
+        mounts.push(Mount::Bind { source: Source::Path(bundle.clone()), target: CA_PATH.into(), writable: false });
+        let apt = format!("Acquire::https::CAInfo \"{CA_PATH}\";\n");
+        mounts.push(Mount::File { content: apt.into_bytes(), target: APT_PATH.into(), mode: 0o644, uid: 0, gid: 0 });
+    }
+    let tree = state.tree()?;
+    for (path, content) in &settings.site.files {
+        if tree.get(&TreePath::from(path.as_str())).is_some_and(|node| !node.is_directory()) {
+            let content = content.clone();
+            mounts.push(Mount::File { content, target: path.into(), mode: 0o644, uid: 0, gid: 0 });
+        }
+    }
+    Ok(mounts)
+}
+
+/// What of a mount is part of the step's key, besides target and content.
+fn mount_key(kind: &MountKind) -> String {
+    match kind {
+        MountKind::Bind { writable, .. } => format!("bind {writable}"),
+        MountKind::Cache { id, sharing, read_only, mode, uid, gid, .. } => {
+            format!("cache {id:?} {sharing:?} {read_only} {mode:?} {uid:?} {gid:?}")
+        }
+        MountKind::Tmpfs { size } => format!("tmpfs {size:?}"),
+        MountKind::Secret { id, mode, uid, gid, environment, .. } => {
+            format!("secret {id:?} {mode} {uid} {gid} {environment:?}")
+        }
+        MountKind::Ssh { id, .. } => format!("ssh {id:?}"),
+    }
+}
+
+fn hosts(added: &[(String, String)]) -> String {
+    let mut text = String::from("127.0.0.1\tlocalhost praxis\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for (name, address) in added {
+        text.push_str(&format!("{address}\t{name}\n"));
+    }
+    text
+}
+
+fn sandbox_error(error: &SandboxError) -> SolveError {
+    match error {
+        SandboxError::CommandNotFound { .. }
+        | SandboxError::CommandNotExecutable { .. }
+        | SandboxError::Refused { .. }
+        | SandboxError::Invalid { .. } => SolveError::user(error.to_string()),
+        _ => SolveError::environment(error.to_string())
+            .with_hint("`praxis doctor` says what this machine allows RUN steps"),
+    }
+}

@@ -1,0 +1,305 @@
+//! What the sources of a COPY, ADD or bind mount name: wildcards, links, excludes, and the content key of it all.
+
+use praxis_layer::TreePath;
+use praxis_oci::{Digest, Hasher};
+
+use crate::SolveError;
+use crate::matching::{Patterns, matches_wildcard};
+use crate::source::{NodeKind, SourceNode, SourceTree, SourceView};
+use crate::view::resolve;
+
+/// One thing a source names: a file, or a directory with what is to be copied of it.
+pub(crate) struct Selected {
+    /// Its own name, for destinations that are directories.
+    pub name: Vec<u8>,
+    /// Where it is, links followed.
+    pub path: TreePath,
+    pub node: SourceNode,
+    pub digest: Option<Digest>,
+    /// What is in it, parents first, for directories.
+    pub inside: Vec<Picked>,
+}
+
+/// One entry inside a selected directory.
+pub(crate) struct Picked {
+    /// Path below the selected directory.
+    pub relative: TreePath,
+    pub path: TreePath,
+    pub node: SourceNode,
+    pub digest: Option<Digest>,
+}
+
+/// How to select.
+#[derive(Default)]
+pub(crate) struct SelectOptions<'a> {
+    pub excludes: Option<&'a Patterns>,
+    /// `--parents`.
+    pub parents: bool,
+}
+
+/// Everything `source` (as written) names. Empty when a wildcard matches nothing.
+///
+/// # Errors
+/// If a path without wildcards is not there.
+pub(crate) fn select(tree: &dyn SourceTree, source: &str, options: &SelectOptions<'_>) -> Result<Vec<Selected>, SolveError> {
+    let mut selected = if options.parents {
+        vec![select_with_parents(tree, source, options)?].into_iter().flatten().collect()
+    } else {
+        let mut selected = Vec::new();
+        for path in expand(tree, source)? {
+            let inside = |path: &TreePath, node: &SourceNode| {
+                if node.is_directory() { walk(tree, path, options.excludes) } else { Ok(Vec::new()) }
+            };
+            let followed = resolve(&SourceView(tree), &path, true)?;
+            let Some(node) = tree.node(&followed)? else { return Err(not_found(tree, source)) };
+            let name = TreePath::clean(&path).name().to_vec();
+            selected.push(Selected { name, inside: inside(&followed, &node)?, path: followed, node, digest: None });
+        }
+        selected
+    };
+    fill_digests(tree, &mut selected)?;
+    Ok(selected)
+}
+
+fn not_found(tree: &dyn SourceTree, source: &str) -> SolveError {
+    let clean = TreePath::clean(source.as_bytes());
+    SolveError::user(format!("\"{clean}\": not found in {}", tree.describe()))
+        .with_hint("check the spelling, and whether .dockerignore leaves it out")
+}
+
+fn has_wildcard(part: &[u8]) -> bool {
+    let mut escaped = false;
+    part.iter().any(|&b| {
+        let wild = !escaped && b"*?[".contains(&b);
+        escaped = !escaped && b == b'\\';
+        wild
+    })
+}
+
+/// Takes backslashes off a component without wildcards.
+fn unescape(part: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(part.len());
+    let mut bytes = part.iter();
+    while let Some(&b) = bytes.next() {
+        plain.push(if b == b'\\' { *bytes.next().unwrap_or(&b) } else { b });
+    }
+    plain
+}
+
+/// The paths a source with or without wildcards stands for, links not yet followed.
+fn expand(tree: &dyn SourceTree, source: &str) -> Result<Vec<Vec<u8>>, SolveError> {
+    let clean = TreePath::clean(source.as_bytes());
+    let parts: Vec<&[u8]> = clean.components().collect();
+    let Some(first) = parts.iter().position(|part| has_wildcard(part)) else {
+        return Ok(vec![parts.iter().map(|part| unescape(part)).collect::<Vec<_>>().join(&b'/')]);
+    };
+    let plain = parts[..first].iter().map(|part| unescape(part)).collect::<Vec<_>>().join(&b'/');
+    let base = resolve(&SourceView(tree), &plain, true)?;
+    let pattern = &parts[first..];
+    let mut found = Vec::new();
+    if tree.node(&base)?.is_some_and(|node| node.is_directory()) {
+        match_below(tree, &base, &mut plain.clone(), pattern, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn match_below(
+    tree: &dyn SourceTree,
+    directory: &TreePath,
+    shown: &mut Vec<u8>,
+    pattern: &[&[u8]],
+    found: &mut Vec<Vec<u8>>,
+) -> Result<(), SolveError> {
+    let Some((part, rest)) = pattern.split_first() else { return Ok(()) };
+    for name in tree.children(directory)? {
+        if !matches_wildcard(part, &name)? {
+            continue;
+        }
+        let length = shown.len();
+        if !shown.is_empty() {
+            shown.push(b'/');
+        }
+        shown.extend(&name);
+        let path = directory.join(&name);
+        if rest.is_empty() {
+            found.push(shown.clone());
+        } else if tree.node(&path)?.is_some_and(|node| node.is_directory()) {
+            match_below(tree, &path, shown, rest, found)?;
+        }
+        shown.truncate(length);
+    }
+    Ok(())
+}
+
+/// Everything below `directory`, parents first, less what `excludes` leaves out.
+fn walk(tree: &dyn SourceTree, directory: &TreePath, excludes: Option<&Patterns>) -> Result<Vec<Picked>, SolveError> {
+    let mut picked = Vec::new();
+    walk_into(tree, directory, &TreePath::root(), excludes, &mut picked)?;
+    Ok(picked)
+}
+
+fn walk_into(
+    tree: &dyn SourceTree,
+    directory: &TreePath,
+    relative: &TreePath,
+    excludes: Option<&Patterns>,
+    picked: &mut Vec<Picked>,
+) -> Result<(), SolveError> {
+    for name in tree.children(directory)? {
+        let path = directory.join(&name);
+        let relative = relative.join(&name);
+        let Some(node) = tree.node(&path)? else { continue };
+        let excluded = excludes.is_some_and(|patterns| patterns.matches(relative.as_bytes()));
+        let is_directory = node.is_directory();
+        if excluded {
+            if is_directory && excludes.is_some_and(|patterns| patterns.may_include_below(relative.as_bytes())) {
+                let before = picked.len();
+                picked.push(Picked { relative: relative.clone(), path: path.clone(), node, digest: None });
+                walk_into(tree, &path, &relative, excludes, picked)?;
+                if picked.len() == before + 1 {
+                    picked.truncate(before);
+                }
+            }
+            continue;
+        }
+        picked.push(Picked { relative: relative.clone(), path: path.clone(), node, digest: None });
+        if is_directory {
+            walk_into(tree, &path, &relative, excludes, picked)?;
+        }
+    }
+    Ok(())
+}
+
+/// `--parents`: the directory part of each match is kept, from the pivot `/./` on if there is one.
+fn select_with_parents(
+    tree: &dyn SourceTree,
+    source: &str,
+    options: &SelectOptions<'_>,
+) -> Result<Option<Selected>, SolveError> {
+    let trimmed = source.strip_prefix("./").unwrap_or(source);
+    let (pivot, rest) = match trimmed.split_once("/./") {
+        Some((pivot, rest)) => (pivot, rest),
+        None => ("", trimmed),
+    };
+    let root = resolve(&SourceView(tree), pivot.as_bytes(), true)?;
+    let Some(node) = tree.node(&root)? else { return Err(not_found(tree, source)) };
+    let pattern = TreePath::clean(rest.as_bytes());
+    let parts: Vec<&[u8]> = pattern.components().collect();
+    let mut inside = Vec::new();
+    pick_matching(tree, &root, &TreePath::root(), &parts, options.excludes, &mut inside)?;
+    if inside.is_empty() {
+        let literal = !parts.iter().any(|part| has_wildcard(part));
+        return if literal && !parts.is_empty() { Err(not_found(tree, source)) } else { Ok(None) };
+    }
+    inside.sort_by(|a, b| a.relative.cmp(&b.relative));
+    inside.dedup_by(|a, b| a.relative == b.relative);
+    // The pivot itself is a plain directory here: what is copied is what is in it.
+    Ok(Some(Selected { name: Vec::new(), path: root, node, digest: None, inside }))
+}
+
+fn pick_matching(
+    tree: &dyn SourceTree,
+    directory: &TreePath,
+    relative: &TreePath,
+    pattern: &[&[u8]],
+    excludes: Option<&Patterns>,
+    picked: &mut Vec<Picked>,
+) -> Result<bool, SolveError> {
+    let Some((part, rest)) = pattern.split_first() else { return Ok(false) };
+    if *part == b"**" && pick_matching(tree, directory, relative, rest, excludes, picked)? {
+        // What matches with no directory in between was taken; deeper ones follow below.
+    }
+    let mut any = false;
+    for name in tree.children(directory)? {
+        let path = directory.join(&name);
+        let below = relative.join(&name);
+        let Some(node) = tree.node(&path)? else { continue };
+        if excludes.is_some_and(|patterns| patterns.matches(below.as_bytes())) {
+            continue;
+        }
+        let before = picked.len();
+        let is_directory = node.is_directory();
+        let taken = if *part == b"**" {
+            is_directory && pick_matching(tree, &path, &below, pattern, excludes, picked)?
+        } else if !matches_wildcard(part, &name)? {
+            false
+        } else if rest.is_empty() || (rest == [b"**"] && !is_directory) {
+            if is_directory {
+                let inside = walk(tree, &path, None)?;
+                for entry in inside {
+                    let relative = below.join_path(&entry.relative);
+                    if !excludes.is_some_and(|patterns| patterns.matches(relative.as_bytes())) {
+                        picked.push(Picked { relative, ..entry });
+                    }
+                }
+            }
+            true
+        } else {
+            is_directory && pick_matching(tree, &path, &below, rest, excludes, picked)?
+        };
+        if taken || picked.len() > before {
+            picked.push(Picked { relative: below, path, node, digest: None });
+            any = true;
+        }
+    }
+    Ok(any)
+}
+
+fn fill_digests(tree: &dyn SourceTree, selected: &mut [Selected]) -> Result<(), SolveError> {
+    let mut wanted = Vec::new();
+    for one in selected.iter() {
+        wanted.push((one.path.clone(), one.node.clone()));
+        wanted.extend(one.inside.iter().map(|entry| (entry.path.clone(), entry.node.clone())));
+    }
+    wanted.retain(|(_, node)| matches!(node.kind, NodeKind::File { .. }));
+    let mut digests = tree.digests(&wanted)?.into_iter();
+    let is_file = |node: &SourceNode| matches!(node.kind, NodeKind::File { .. });
+    for one in selected {
+        if is_file(&one.node) {
+            one.digest = digests.next();
+        }
+        for entry in one.inside.iter_mut().filter(|entry| is_file(&entry.node)) {
+            entry.digest = digests.next();
+        }
+    }
+    Ok(())
+}
+
+/// Adds everything of `selected` that can change a result to `hasher`: names, types, modes, owners, sizes, links,
+/// devices, content and extended attributes; no times.
+pub(crate) fn add_to_key(selected: &[Selected], hasher: &mut Hasher) {
+    hasher.field(b"selection");
+    for one in selected {
+        hasher.field(&one.name);
+        add_node(&one.node, one.digest.as_ref(), hasher);
+        for entry in &one.inside {
+            hasher.field(entry.relative.as_bytes());
+            add_node(&entry.node, entry.digest.as_ref(), hasher);
+        }
+    }
+}
+
+fn add_node(node: &SourceNode, digest: Option<&Digest>, hasher: &mut Hasher) {
+    let (kind, a, b): (u8, u32, u32) = match &node.kind {
+        NodeKind::Directory => (1, 0, 0),
+        NodeKind::File { .. } => (2, 0, 0),
+        NodeKind::Symlink { target } => {
+            hasher.field(target);
+            (3, 0, 0)
+        }
+        NodeKind::Character { major, minor } => (4, *major, *minor),
+        NodeKind::Block { major, minor } => (5, *major, *minor),
+        NodeKind::Fifo => (6, 0, 0),
+    };
+    hasher.update(&[kind]);
+    for number in [a, b, node.mode, node.uid, node.gid] {
+        hasher.update(&number.to_le_bytes());
+    }
+    if let Some(digest) = digest {
+        hasher.update(digest.as_bytes());
+    }
+    for (name, value) in &node.xattrs {
+        hasher.field(name);
+        hasher.field(value);
+    }
+}

@@ -1,0 +1,36 @@
+//! What the machine lends to RUN steps without a trace in any layer.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Files and variables of this site. None of it is part of any key.
+#[derive(Clone, Debug, Default)]
+pub struct SiteLoan {
+    /// The host's bundle of trusted certificates.
+    pub ca_bundle: Option<PathBuf>,
+    /// Proxy variables.
+    pub proxies: BTreeMap<String, String>,
+    /// Variables that point package clients to mirrors.
+    pub variables: BTreeMap<String, String>,
+    /// Files laid over files that the image has (mirror lists), by absolute path.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Content of `/etc/resolv.conf`.
+    pub resolv_conf: String,
+}
+
+/// Where the certificates are seen by RUN: on the `/dev` of the sandbox, which never reaches a layer.
+pub(crate) const CA_PATH: &str = "/dev/praxis-ca.pem";
+/// Where apt's settings are seen by RUN.
+pub(crate) const APT_PATH: &str = "/dev/praxis-apt.conf";
+
+/// The variables by which package clients and libraries find certificates.
+pub(crate) const CA_VARIABLES: [&str; 8] = [
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS",
+    "CARGO_HTTP_CAINFO",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+];

@@ -1,0 +1,552 @@
+//! The stages of a plan, solved side by side.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+use praxis_layer::{Compression, Ownership, Timestamp};
+use praxis_oci::{Digest, Hasher};
+use praxis_plan::{Operation, Origin, Plan, Stage, StageBase};
+use praxis_store::Store;
+use serde::{Deserialize, Serialize};
+
+use crate::compress::Compressor;
+use crate::context::ContextDirectory;
+use crate::event::{Event, Events, StepInfo};
+use crate::files::{self, PreparedCopy};
+use crate::images::{Images, NamedContext};
+use crate::layers::{LayerHandle, Workshop};
+use crate::mounts::{BindMaker, Origins};
+use crate::output_lines::Lines;
+use crate::run::{Prepared, RunSettings};
+use crate::site::SiteLoan;
+use crate::source::SourceTree;
+use crate::state::State;
+use crate::{ErrorKind, SolveError};
+
+/// What a solver works with, besides the plan.
+pub struct Workplace {
+    /// The store.
+    pub store: Arc<Store>,
+    /// Whether inodes can have the owners that listings say.
+    pub ownership: Ownership,
+    /// Threads for hashing and compression.
+    pub threads: usize,
+    /// `--build-context`.
+    pub named: BTreeMap<String, NamedContext>,
+}
+
+/// Names and settings of one build.
+pub struct SolveSettings {
+    /// Times later than this become this.
+    pub epoch: Timestamp,
+    /// What the machine lends to RUN.
+    pub site: SiteLoan,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// ssh agents' sockets by id.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// `--add-host`, name and address.
+    pub add_hosts: Vec<(String, String)>,
+    /// Whether `RUN --security=insecure` is allowed.
+    pub allow_insecure: bool,
+    /// Steps at once; 0 means as many as are ready.
+    pub jobs: usize,
+    /// Compression of new layers.
+    pub compression: Compression,
+    /// Whether the target's layers are wanted as blobs.
+    pub blobs: bool,
+    /// Find out what is cached, run nothing.
+    pub dry_run: bool,
+    /// What makes this build the same build as an earlier one, for reuse of compressed blocks.
+    pub slot: String,
+}
+
+/// A solver: base images and contexts of one build.
+pub struct Solver {
+    workshop: Arc<Workshop>,
+    images: Images,
+    context: Option<Arc<ContextDirectory>>,
+    directories: BTreeMap<String, Arc<ContextDirectory>>,
+}
+
+/// What a plan became.
+pub struct Solution {
+    pub(crate) workshop: Arc<Workshop>,
+    pub(crate) layers: Vec<Arc<LayerHandle>>,
+    pub(crate) state: State,
+    /// Steps that do something, and how many of them were in the store.
+    pub steps: usize,
+    /// Steps that were in the store.
+    pub cached: usize,
+    /// For a dry run: one line a step.
+    pub outlook: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StepRecord {
+    layer: Digest,
+}
+
+impl Solver {
+    /// A solver over `workplace`. `context` is the main build context, `directories` the named ones.
+    pub fn new(
+        workplace: Workplace,
+        context: Option<Arc<ContextDirectory>>,
+        directories: BTreeMap<String, Arc<ContextDirectory>>,
+    ) -> Solver {
+        let Workplace { store, ownership, threads, named } = workplace;
+        let workshop = Arc::new(Workshop { store, ownership, threads });
+        let images = Images::new(workshop.clone(), named);
+        Solver { workshop, images, context, directories }
+    }
+
+    /// What names in the Dockerfile stand for.
+    pub fn bases(&self) -> &dyn praxis_plan::Bases {
+        &self.images
+    }
+
+    /// Solves `plan`.
+    ///
+    /// # Errors
+    /// The first error of any stage, with the line of its step. Finished steps stay in the store.
+    pub fn solve(
+        &self,
+        plan: &Plan,
+        settings: SolveSettings,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<Solution, SolveError> {
+        let run = RunSettings {
+            site: settings.site.clone(),
+            secrets: settings.secrets.clone(),
+            ssh: settings.ssh.clone(),
+            add_hosts: settings.add_hosts.clone(),
+            epoch: settings.epoch,
+            allow_insecure: settings.allow_insecure,
+        };
+        let numbers = Numbers::of(plan);
+        events.event(Event::Planned { steps: numbers.infos.clone() });
+        let chain = chain_of(plan);
+        let compressor = Compressor::new(settings.compression);
+        let work = Work {
+            solver: self,
+            plan,
+            settings: &settings,
+            run,
+            numbers,
+            events,
+            cancel,
+            failed: AtomicBool::new(false),
+            slots: plan.stages.iter().map(|_| Slot::default()).collect(),
+            permits: Permits::new(settings.jobs),
+            compressor: (settings.blobs && !settings.dry_run).then_some(&compressor),
+            chain,
+            cached: AtomicUsize::new(0),
+            pending: Mutex::default(),
+            outlook: Mutex::default(),
+        };
+        let outcome = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..2).map(|_| scope.spawn(|| compressor.work(&work.failed))).collect();
+            let stages: Vec<_> = (0..plan.stages.len()).map(|index| scope.spawn({ let work = &work; move || work.stage(index) })).collect();
+            let mut first = None;
+            for stage in stages {
+                if let Some(error) = stage.join().expect("a stage does not panic") {
+                    let better = |old: &SolveError| old.kind == ErrorKind::Cancelled && error.kind != ErrorKind::Cancelled;
+                    if first.as_ref().is_none_or(better) {
+                        first = Some(error);
+                    }
+                }
+            }
+            compressor.close();
+            for worker in workers {
+                if let Some(error) = worker.join().expect("a compressor does not panic") {
+                    first.get_or_insert(error);
+                }
+            }
+            first
+        });
+        work.record_pending();
+        if let Some(error) = outcome {
+            return Err(error);
+        }
+        let state = match &*work.slots[plan.target].value.lock().expect("no panic while held") {
+            Some(Ok(state)) => state.clone(),
+            _ => return Err(SolveError::cancelled()),
+        };
+        let mut outlook = work.outlook.into_inner().expect("no panic while held");
+        outlook.sort();
+        Ok(Solution {
+            workshop: self.workshop.clone(),
+            layers: state.layers().to_vec(),
+            state,
+            steps: work.numbers.infos.len(),
+            cached: work.cached.load(Ordering::Relaxed),
+            outlook: outlook.into_iter().map(|(_, line)| line).collect(),
+        })
+    }
+}
+
+/// Stages whose layers end up in the target: the target and the stages it starts from.
+fn chain_of(plan: &Plan) -> Vec<bool> {
+    let mut chain = vec![false; plan.stages.len()];
+    let mut next = Some(plan.target);
+    while let Some(index) = next {
+        chain[index] = true;
+        next = match plan.stages[index].base {
+            StageBase::Stage(base) => Some(base),
+            _ => None,
+        };
+    }
+    chain
+}
+
+/// Numbers of steps for events: of each stage its base, then its steps that do something.
+struct Numbers {
+    infos: Vec<StepInfo>,
+    of_stage: Vec<usize>,
+}
+
+impl Numbers {
+    fn of(plan: &Plan) -> Numbers {
+        let (mut infos, mut of_stage) = (Vec::new(), Vec::new());
+        for stage in &plan.stages {
+            of_stage.push(infos.len());
+            let steps: Vec<_> = stage.steps.iter().filter(|step| step.operation != Operation::Metadata).collect();
+            let count = steps.len() + 1;
+            let info = |position, name: String, line| StepInfo { stage: stage.name.clone(), position, count, name, line: Some(line) };
+            infos.push(info(1, base_name(plan, &stage.base), stage.base_line));
+            for (index, step) in steps.iter().enumerate() {
+                let name = step.name.split_once("] ").map_or(step.name.as_str(), |(_, name)| name);
+                infos.push(info(index + 2, name.to_string(), step.line));
+            }
+        }
+        Numbers { infos, of_stage }
+    }
+}
+
+fn base_name(plan: &Plan, base: &StageBase) -> String {
+    match base {
+        StageBase::Scratch => "FROM scratch".into(),
+        StageBase::Stage(index) => format!("FROM {}", plan.stages[*index].name),
+        StageBase::Image(image) => format!("FROM {}", image.reference),
+        StageBase::Directory(name) => format!("FROM {name}"),
+    }
+}
+
+/// A stage's result, waited for by the stages that need it. `None` inside: only looked at (dry run).
+#[derive(Default)]
+struct Slot {
+    value: Mutex<Option<Result<State, ()>>>,
+    ready: Condvar,
+}
+
+impl Slot {
+    fn set(&self, value: Result<State, ()>) {
+        *self.value.lock().expect("no panic while held") = Some(value);
+        self.ready.notify_all();
+    }
+
+    fn wait(&self) -> Result<State, SolveError> {
+        let mut value = self.value.lock().expect("no panic while held");
+        loop {
+            match &*value {
+                Some(Ok(state)) => return Ok(state.clone()),
+                Some(Err(())) => return Err(SolveError::cancelled()),
+                None => value = self.ready.wait(value).expect("no panic while held"),
+            }
+        }
+    }
+}
+
+/// How many steps may work at once.
+struct Permits {
+    free: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Permits {
+    fn new(jobs: usize) -> Permits {
+        Permits { free: Mutex::new(if jobs == 0 { usize::MAX } else { jobs }), changed: Condvar::new() }
+    }
+
+    fn with<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut free = self.free.lock().expect("no panic while held");
+        while *free == 0 {
+            free = self.changed.wait(free).expect("no panic while held");
+        }
+        *free -= 1;
+        drop(free);
+        let result = work();
+        *self.free.lock().expect("no panic while held") += 1;
+        self.changed.notify_one();
+        result
+    }
+}
+
+struct Work<'a> {
+    solver: &'a Solver,
+    plan: &'a Plan,
+    settings: &'a SolveSettings,
+    run: RunSettings,
+    numbers: Numbers,
+    events: &'a dyn Events,
+    cancel: &'a AtomicBool,
+    /// Set by the first failure: the others stop at their next step.
+    failed: AtomicBool,
+    slots: Vec<Slot>,
+    permits: Permits,
+    compressor: Option<&'a Compressor>,
+    chain: Vec<bool>,
+    cached: AtomicUsize,
+    /// Results that may be recorded once their layer has a blob or a snapshot.
+    pending: Mutex<Vec<(Digest, Arc<LayerHandle>)>>,
+    outlook: Mutex<Vec<(usize, String)>>,
+}
+
+impl Origins for Work<'_> {
+    fn tree(&self, origin: &Origin) -> Result<Box<dyn SourceTree + '_>, SolveError> {
+        Ok(match origin {
+            Origin::Context => match &self.solver.context {
+                Some(context) => Box::new(context.clone()),
+                None => Box::new(State::default().source("the build context, which is empty".into())?),
+            },
+            Origin::Stage(index) => {
+                let name = format!("stage {}", self.plan.stages[*index].name);
+                Box::new(self.stage_state(*index)?.source(name)?)
+            }
+            Origin::Image(image) => {
+                let mut state = State::default();
+                for layer in self.solver.images.layers(image)? {
+                    state.push(layer)?;
+                }
+                Box::new(state.source(format!("image {}", image.reference))?)
+            }
+            Origin::Directory(name) => Box::new(self.solver.directory(name)?),
+            Origin::Scratch => Box::new(State::default().source("scratch".into())?),
+        })
+    }
+}
+
+impl Solver {
+    fn directory(&self, name: &str) -> Result<Arc<ContextDirectory>, SolveError> {
+        let found = self.directories.get(name).cloned();
+        found.ok_or_else(|| SolveError::internal(format!("the context {name} was not opened")))
+    }
+}
+
+impl Work<'_> {
+    fn stage_state(&self, index: usize) -> Result<State, SolveError> {
+        self.slots[index].wait()
+    }
+
+    fn stopped(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
+
+    fn stage(&self, index: usize) -> Option<SolveError> {
+        match self.solve_stage(index) {
+            Ok(state) => {
+                self.slots[index].set(Ok(state));
+                None
+            }
+            Err(error) => {
+                self.failed.store(true, Ordering::Relaxed);
+                self.slots[index].set(Err(()));
+                Some(error)
+            }
+        }
+    }
+
+    fn solve_stage(&self, index: usize) -> Result<State, SolveError> {
+        let stage = &self.plan.stages[index];
+        let mut number = self.numbers.of_stage[index];
+        let started = Instant::now();
+        self.events.event(Event::Started { step: number });
+        let mut state = self.base(stage).map_err(|error| self.step_failed(number, error, stage.base_line))?;
+        self.cached.fetch_add(1, Ordering::Relaxed);
+        self.events.event(Event::Finished { step: number, cached: true, took: started.elapsed() });
+        self.compress(index, state.layers());
+        let mut known = true;
+        for step in stage.steps.iter().filter(|step| step.operation != Operation::Metadata) {
+            number += 1;
+            if self.stopped() {
+                return Err(SolveError::cancelled());
+            }
+            let started = Instant::now();
+            self.events.event(Event::Started { step: number });
+            if self.settings.dry_run && !known {
+                self.foresee(number, false);
+                continue;
+            }
+            let no_cache = step.no_cache;
+            let result = self.step(index, &step.operation, no_cache, number, &mut state);
+            let (cached, layer) = result.map_err(|error| self.step_failed(number, error, step.line))?;
+            if cached {
+                self.cached.fetch_add(1, Ordering::Relaxed);
+            }
+            match layer {
+                Some(layer) => {
+                    self.compress(index, std::slice::from_ref(&layer));
+                    state.push(layer)?;
+                }
+                None => known = false,
+            }
+            if self.settings.dry_run {
+                self.foresee(number, cached);
+            }
+            self.events.event(Event::Finished { step: number, cached, took: started.elapsed() });
+        }
+        if self.settings.dry_run && !known {
+            // What comes from this stage is not known: its users would run too.
+            return Err(SolveError::cancelled());
+        }
+        Ok(state)
+    }
+
+    fn foresee(&self, number: usize, cached: bool) {
+        let info = &self.numbers.infos[number];
+        let what = if cached { "cached" } else { "run   " };
+        let line = format!("{what}  [{} {}/{}] {}", info.stage, info.position, info.count, info.name);
+        self.outlook.lock().expect("no panic while held").push((number, line));
+    }
+
+    fn step_failed(&self, number: usize, error: SolveError, line: usize) -> SolveError {
+        if error.kind != ErrorKind::Cancelled {
+            self.events.event(Event::Failed { step: number, error: error.message.clone() });
+        }
+        error.at_line(line)
+    }
+
+    fn base(&self, stage: &Stage) -> Result<State, SolveError> {
+        let mut state = State::default();
+        match &stage.base {
+            StageBase::Scratch => {}
+            StageBase::Stage(index) => state = self.stage_state(*index)?,
+            StageBase::Image(image) => {
+                for layer in self.solver.images.layers(image)? {
+                    state.push(layer)?;
+                }
+            }
+            StageBase::Directory(name) => {
+                let directory = self.solver.directory(name)?;
+                let layer = crate::directory_base::layer(&self.solver.workshop, directory, self.settings.epoch)?;
+                state.push(Arc::new(layer))?;
+            }
+        }
+        Ok(state)
+    }
+
+    fn compress(&self, stage: usize, layers: &[Arc<LayerHandle>]) {
+        if let Some(compressor) = self.compressor.filter(|_| self.chain[stage]) {
+            layers.iter().for_each(|layer| compressor.add(layer.clone()));
+        }
+    }
+
+    /// Does one step: whether it was cached, and its layer (none if a dry run would have to make it).
+    fn step(
+        &self,
+        stage: usize,
+        operation: &Operation,
+        no_cache: bool,
+        number: usize,
+        state: &mut State,
+    ) -> Result<(bool, Option<Arc<LayerHandle>>), SolveError> {
+        let (workshop, epoch) = (&self.solver.workshop, self.settings.epoch);
+        match operation {
+            Operation::Run(run) => {
+                let binds = BindMaker { workshop, origins: self };
+                let prepared = Prepared::new(run, &binds)?;
+                let key = prepared.key(state, &self.run);
+                if let Some(found) = self.found(&key, no_cache) {
+                    return Ok((true, Some(found)));
+                }
+                if self.settings.dry_run {
+                    return Ok((false, None));
+                }
+                let mut lines = Lines::new(self.events, number);
+                let made = self.permits.with(|| {
+                    let stop = self.cancel;
+                    prepared.execute(workshop, state, &self.run, no_cache, &mut |stream, bytes| lines.take(stream, bytes), stop)
+                });
+                lines.finish();
+                let made = Arc::new(made?);
+                workshop.store.put_record(&key, &StepRecord { layer: made.id() })?;
+                Ok((false, Some(made)))
+            }
+            Operation::Copy(copy) => {
+                let mut prepared = PreparedCopy::new(workshop, copy, self, &self.run.site, epoch)?;
+                let key = prepared.key(state, epoch);
+                let found = self.found(&key, no_cache);
+                if found.is_some() || self.settings.dry_run {
+                    self.warn(&prepared.warnings, number);
+                    return Ok((found.is_some(), found));
+                }
+                let (listing, content) = self.permits.with(|| prepared.build(workshop, state, epoch))?;
+                self.warn(&prepared.warnings, number);
+                let slot = self.slot_key(stage, number);
+                let like = workshop.store.record::<StepRecord>(&slot).map(|record| record.layer);
+                let made = Arc::new(LayerHandle::made(workshop, listing, content, like)?);
+                let mut pending = self.pending.lock().expect("no panic while held");
+                pending.push((key, made.clone()));
+                pending.push((slot, made.clone()));
+                Ok((false, Some(made)))
+            }
+            Operation::MakeDirectory(workdir) => {
+                let key = files::workdir_key(workdir, state, epoch);
+                let found = self.found(&key, no_cache);
+                if found.is_some() || self.settings.dry_run {
+                    return Ok((found.is_some(), found));
+                }
+                let listing = files::workdir(workdir, state, epoch)?;
+                let made = Arc::new(LayerHandle::made(workshop, listing, Default::default(), None)?);
+                self.pending.lock().expect("no panic while held").push((key, made.clone()));
+                Ok((false, Some(made)))
+            }
+            Operation::Metadata => Err(SolveError::internal("a step without work")),
+        }
+    }
+
+    fn warn(&self, warnings: &[String], number: usize) {
+        for message in warnings {
+            self.events.event(Event::Warning {
+                code: "Unsafe".into(),
+                message: message.clone(),
+                line: self.numbers.infos[number].line,
+            });
+        }
+    }
+
+    fn slot_key(&self, stage: usize, number: usize) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.field(b"slot");
+        hasher.field(self.settings.slot.as_bytes());
+        hasher.field(self.plan.stages[stage].name.as_bytes());
+        hasher.field(&(number - self.numbers.of_stage[stage]).to_le_bytes());
+        hasher.finish()
+    }
+
+    fn found(&self, key: &Digest, no_cache: bool) -> Option<Arc<LayerHandle>> {
+        if no_cache {
+            return None;
+        }
+        let record: StepRecord = self.solver.workshop.store.record(key)?;
+        let handle = LayerHandle::stored(&self.solver.workshop, record.layer);
+        if handle.is_recoverable() {
+            return Some(Arc::new(handle));
+        }
+        self.solver.workshop.store.remove_record(key);
+        None
+    }
+
+    fn record_pending(&self) {
+        for (key, layer) in self.pending.lock().expect("no panic while held").drain(..) {
+            if layer.is_recoverable() {
+                // A record that cannot be written only costs time later.
+                let _ = self.solver.workshop.store.put_record(&key, &StepRecord { layer: layer.id() });
+            }
+        }
+    }
+}
