@@ -1,6 +1,7 @@
 //! Dockerfile text to a typed syntax tree; words and their expansion, here-documents, ignore files and the
 //! patterns of COPY. No I/O, and no panic on any input.
 
+mod check;
 mod directive;
 mod duration;
 mod expand;
@@ -20,6 +21,7 @@ mod suggest;
 mod tree;
 mod words;
 
+pub use check::CheckOptions;
 pub use duration::{format_duration, parse_duration};
 pub use expand::{Expander, Expansion, ExpansionError};
 pub use glob::Glob;

@@ -3,6 +3,7 @@
 //!
 //! Pure: what base images say comes through [`Bases`]. The same input always gives the same plan.
 
+mod check;
 mod expand;
 mod graph;
 mod mode;

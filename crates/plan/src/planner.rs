@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use praxis_dockerfile::{Dockerfile, Kind};
 use praxis_source::{Diagnostic, SourceFile};
 
+use crate::check;
 use crate::expand::Context;
 use crate::graph::{self, Found, Graph};
 use crate::stage::{Names, StageBuilder};
@@ -27,22 +28,24 @@ pub fn plan(
     };
     let globals = globals(context, request).map_err(|error| vec![error])?;
     let graph = graph::graph(context, &globals, request, bases)?;
-    let stages = stages(context, &globals, request, &graph)?;
+    let (stages, mut found) = stages(context, &globals, request, &graph)?;
     let target = stages.len() - 1;
+    found.extend(check::heads(context, &globals, request));
+    found.extend(
+        stages
+            .iter()
+            .flat_map(|stage| &stage.steps)
+            .flat_map(|step| step.warnings.clone()),
+    );
+    let warnings = check::settle(context, request, found)?;
     let mut plan = Plan {
         stages,
         target,
-        warnings: Vec::new(),
+        warnings,
     };
     let config = &mut plan.stages[target].config;
     config.created = Some(request.created.clone());
     config.config.labels.extend(request.labels.clone());
-    plan.warnings = plan
-        .stages
-        .iter()
-        .flat_map(|stage| &stage.steps)
-        .flat_map(|s| s.warnings.clone())
-        .collect();
     Ok(plan)
 }
 
@@ -70,7 +73,7 @@ fn stages(
     globals: &Variables,
     request: &PlanRequest,
     graph: &Graph,
-) -> Result<Vec<Stage>, Vec<Diagnostic>> {
+) -> Result<(Vec<Stage>, Vec<Diagnostic>), Vec<Diagnostic>> {
     let positions: BTreeMap<usize, usize> = graph
         .needed
         .iter()
@@ -98,9 +101,14 @@ fn stages(
     if !errors.is_empty() {
         return Err(errors);
     }
-    Ok(done.into_iter().map(StageBuilder::finish).collect())
+    let found = done.iter_mut().flat_map(StageBuilder::take_findings).collect();
+    Ok((done.into_iter().map(StageBuilder::finish).collect(), found))
 }
 
 #[cfg(test)]
 #[path = "planner_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "planner_robustness_tests.rs"]
+mod robustness;

@@ -11,7 +11,7 @@ use crate::graph::{Found, Needed};
 use crate::text::{plain_list, quoted_list};
 use crate::variables::{self, Variables};
 use crate::{
-    Base, Operation, Origin, PlanRequest, Stage, StageBase, Step, Workdir, port, run, signal, transfer,
+    Base, Operation, Origin, PlanRequest, Stage, StageBase, Step, Workdir, check, port, run, signal, transfer,
 };
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -77,9 +77,11 @@ pub(crate) struct StageBuilder<'f> {
     pub declared: Vec<(String, Option<String>)>,
     pub config: ImageConfig,
     pub warnings: Vec<Diagnostic>,
+    findings: Vec<Diagnostic>,
     base: StageBase,
     platform: Platform,
     cmd_set: bool,
+    workdir_set: bool,
     steps: Vec<Step>,
     name: Option<String>,
     no_cache: bool,
@@ -111,9 +113,11 @@ impl<'f> StageBuilder<'f> {
             declared: Vec::new(),
             config: ImageConfig::default(),
             warnings: Vec::new(),
+            findings: Vec::new(),
             base: StageBase::Scratch,
             platform: needed.platform.clone(),
             cmd_set: false,
+            workdir_set: false,
             steps: Vec::new(),
             name,
             no_cache,
@@ -129,11 +133,13 @@ impl<'f> StageBuilder<'f> {
                 self.platform = parent.platform.clone();
                 self.variables = parent.variables.clone();
                 self.declared = parent.declared.clone();
+                self.workdir_set = parent.workdir_set;
                 self.config = parent.config.clone();
             }
             (Found::Base(Base::Image(image)), _) => {
                 self.base = StageBase::Image(image.clone());
                 self.config = image_config(&image.config);
+                self.check_platform(&image.reference);
             }
             (Found::Base(Base::Directory(id)), _) => {
                 self.base = StageBase::Directory(id.clone());
@@ -157,6 +163,22 @@ impl<'f> StageBuilder<'f> {
         if !directory.is_empty() {
             *directory = resolve("/", directory);
         }
+    }
+
+    fn check_platform(&mut self, name: &str) {
+        let found = self.config.platform();
+        let same = found.os == self.platform.os && found.architecture == self.platform.architecture;
+        if !same && !found.os.is_empty() {
+            let from = &self.context.tree.stages[self.names.index].from;
+            let place = self.context.place(&from.base, from.span);
+            self.findings
+                .push(check::base_platform(name, &found, &self.platform, place));
+        }
+    }
+
+    /// Findings that belong to no step.
+    pub(crate) fn take_findings(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.findings)
     }
 
     /// Plans all instructions.
@@ -231,6 +253,14 @@ impl<'f> StageBuilder<'f> {
         instruction: &Instruction,
     ) -> Result<(String, Vec<String>), Diagnostic> {
         let expansion = self.context.expand(word, &self.variables, instruction.span)?;
+        for name in &expansion.undefined {
+            let declared = self.declared.iter().any(|(other, _)| other == name);
+            if !declared && !variables::is_private(name) {
+                let place = check::place_of_variable(self.context, name, word, instruction.span);
+                self.warnings
+                    .push(check::undefined_variable(name, &self.variables, place));
+            }
+        }
         Ok((expansion.text, expansion.words))
     }
 
@@ -443,6 +473,11 @@ impl<'f> StageBuilder<'f> {
 
     fn workdir(&mut self, word: &str, instruction: &Instruction) -> Result<Outcome, Diagnostic> {
         let path = self.expand(word, instruction)?;
+        if !path.starts_with('/') && !self.workdir_set {
+            self.warnings
+                .push(check::relative_workdir(&path, instruction.span));
+        }
+        self.workdir_set = true;
         let path = resolve(self.directory(), &path);
         self.config.config.working_dir = path.clone();
         let history = format!("WORKDIR {path}");
