@@ -7,9 +7,9 @@ use std::str::FromStr;
 #[derive(Clone, Debug)]
 pub struct Version {
     epoch: u32,
-    upstream: String,
-    revision: String,
-    text: String,
+    text: Box<str>,
+    /// Where the upstream part begins and ends in the text.
+    upstream: (u32, u32),
 }
 
 /// Why a text is no version.
@@ -21,6 +21,19 @@ impl Version {
     /// The version as written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The part without epoch and revision.
+    fn upstream(&self) -> &[u8] {
+        &self.text.as_bytes()[self.upstream.0 as usize..self.upstream.1 as usize]
+    }
+
+    /// What follows the last dash; empty without one.
+    fn revision(&self) -> &[u8] {
+        self.text
+            .as_bytes()
+            .get(self.upstream.1 as usize + 1..)
+            .unwrap_or_default()
     }
 }
 
@@ -45,11 +58,12 @@ impl FromStr for Version {
         if !well {
             return Err(wrong());
         }
+        let start = u32::try_from(text.len() - rest.len()).map_err(|_| wrong())?;
+        let end = u32::try_from(text.len() - rest.len() + upstream.len()).map_err(|_| wrong())?;
         Ok(Version {
             epoch,
-            upstream: upstream.into(),
-            revision: revision.into(),
             text: text.into(),
+            upstream: (start, end),
         })
     }
 }
@@ -64,8 +78,8 @@ impl Ord for Version {
     fn cmp(&self, other: &Version) -> Ordering {
         self.epoch
             .cmp(&other.epoch)
-            .then_with(|| compare_part(self.upstream.as_bytes(), other.upstream.as_bytes()))
-            .then_with(|| compare_part(self.revision.as_bytes(), other.revision.as_bytes()))
+            .then_with(|| compare_part(self.upstream(), other.upstream()))
+            .then_with(|| compare_part(self.revision(), other.revision()))
     }
 }
 
