@@ -111,8 +111,11 @@ impl From<&str> for TreePath {
 
 impl Ord for TreePath {
     fn cmp(&self, other: &TreePath) -> std::cmp::Ordering {
-        let key = |b: &u8| if *b == b'/' { 0u8 } else { *b };
-        self.0.iter().map(key).cmp(other.0.iter().map(key))
+        let key = |b: u8| if b == b'/' { 0 } else { b };
+        match self.0.iter().zip(&other.0).position(|(a, b)| a != b) {
+            Some(at) => key(self.0[at]).cmp(&key(other.0[at])),
+            None => self.0.len().cmp(&other.0.len()),
+        }
     }
 }
 

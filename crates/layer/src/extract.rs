@@ -3,6 +3,7 @@ use std::os::fd::OwnedFd;
 
 use praxis_oci::{Digest, Hasher};
 
+use crate::ahead::read_ahead;
 use crate::archive::Archive;
 use crate::assembly::Assembly;
 use crate::snapshot::{Ownership, Snapshot, is_overlay_xattr};
@@ -41,13 +42,13 @@ pub fn marker(path: &TreePath) -> Result<Option<Marker>, LayerError> {
 
 /// Reads the uncompressed tar of a layer into its listing. Whiteouts are interpreted, directories that no member
 /// names are left out, links in parents are resolved inside the layer. Reads to the end of `reader`.
-pub fn index_layer(reader: impl Read, limits: &Limits) -> Result<Listing, LayerError> {
+pub fn index_layer(reader: impl Read + Send, limits: &Limits) -> Result<Listing, LayerError> {
     index_layer_over(reader, limits, None)
 }
 
 /// As [`index_layer`]; parents that are links in `lower`, the tree below the layer, are followed too.
 pub fn index_layer_over(
-    reader: impl Read,
+    reader: impl Read + Send,
     limits: &Limits,
     lower: Option<&Tree>,
 ) -> Result<Listing, LayerError> {
@@ -58,7 +59,7 @@ pub fn index_layer_over(
 /// listing, in one pass. Nothing outside `directory` is touched, whatever the tar says and whoever swaps links in
 /// it meanwhile. After an error the directory is of no use. Reads to the end of `reader`.
 pub fn extract_layer(
-    reader: impl Read,
+    reader: impl Read + Send,
     directory: &OwnedFd,
     limits: &Limits,
     ownership: Ownership,
@@ -69,7 +70,7 @@ pub fn extract_layer(
 /// As [`extract_layer`]; `lower`, the tree below the layer, gives directories that the layer only implies their
 /// metadata, and links in it are followed.
 pub fn extract_layer_over(
-    reader: impl Read,
+    reader: impl Read + Send,
     directory: &OwnedFd,
     limits: &Limits,
     ownership: Ownership,
@@ -82,24 +83,26 @@ pub fn extract_layer_over(
 }
 
 fn assemble(
-    reader: impl Read,
+    reader: impl Read + Send,
     limits: &Limits,
     lower: Option<&Tree>,
     mut disk: Option<&mut Snapshot<'_>>,
 ) -> Result<Listing, LayerError> {
-    let mut archive = Archive::new(reader, limits);
-    let mut assembly = Assembly::new(lower);
-    while let Some(mut member) = archive.next()? {
-        member.path = assembly.locate(&member.path)?;
-        match marker(&member.path)? {
-            Some(Marker::Opaque) => assembly.mark_opaque(member.path.parent().unwrap_or_default()),
-            Some(Marker::Whiteout(path)) => assembly.whiteout(path),
-            Some(Marker::Reserved) => {}
-            None => place(&mut assembly, member, &mut archive, disk.as_deref_mut())?,
+    read_ahead(reader, |reader| {
+        let mut archive = Archive::new(reader, limits);
+        let mut assembly = Assembly::new(lower);
+        while let Some(mut member) = archive.next()? {
+            member.path = assembly.locate(&member.path)?;
+            match marker(&member.path)? {
+                Some(Marker::Opaque) => assembly.mark_opaque(member.path.parent().unwrap_or_default()),
+                Some(Marker::Whiteout(path)) => assembly.whiteout(path),
+                Some(Marker::Reserved) => {}
+                None => place(&mut assembly, member, &mut archive, disk.as_deref_mut())?,
+            }
         }
-    }
-    archive.drain()?;
-    Ok(assembly.finish())
+        archive.drain()?;
+        Ok(assembly.finish())
+    })
 }
 
 /// Puts one member into the assembly and onto the disk.

@@ -6,6 +6,7 @@
 //! - its *blob*: the deterministic tar of the listing, compressed ([`write_layer`]);
 //! - its *snapshot*: a directory in overlayfs format that RUN steps mount ([`extract_layer`], [`materialize`], [`scan_upper`]).
 
+mod ahead;
 mod archive;
 mod assembly;
 mod blocks;

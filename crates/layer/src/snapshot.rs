@@ -34,6 +34,7 @@ pub struct Snapshot<'a> {
     root: BorrowedFd<'a>,
     ownership: Ownership,
     last: Option<(TreePath, OwnedFd)>,
+    buffer: Vec<u8>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -42,6 +43,7 @@ impl<'a> Snapshot<'a> {
             root: root.as_fd(),
             ownership,
             last: None,
+            buffer: vec![0; 64 << 10],
         }
     }
 
@@ -93,16 +95,15 @@ impl<'a> Snapshot<'a> {
         let file = fs::openat(self.parent(&entry.path)?, entry.path.name(), flags, mode).map_err(failed)?;
         let mut file = std::fs::File::from(file);
         let mut hasher = Hasher::new();
-        let mut buffer = [0; 64 << 10];
         loop {
-            let count = match content.read(&mut buffer) {
+            let count = match content.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(crate::decompress::read_failed(error)),
             };
-            hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count])
+            hasher.update(&self.buffer[..count]);
+            file.write_all(&self.buffer[..count])
                 .map_err(|error| LayerError::io("write", &entry.path, error))?;
         }
         self.dress(entry, file.as_fd())?;

@@ -303,6 +303,7 @@ fn hash_some(
     next: &AtomicUsize,
 ) -> Result<Vec<(usize, u64, Digest)>, LayerError> {
     let mut hashed = Vec::new();
+    let mut buffer = vec![0; 128 << 10];
     loop {
         let at = next.fetch_add(1, Ordering::Relaxed);
         let Some(one) = found.get(at) else {
@@ -315,16 +316,15 @@ fn hash_some(
         let opened = open(root, path.as_bytes(), OFlags::empty());
         let opened = opened.map_err(|error| LayerError::io("read", path, error))?;
         let mut hasher = Hasher::new();
-        let copied = copy(File::from(opened), &mut hasher);
+        let copied = copy(File::from(opened), &mut buffer, &mut hasher);
         copied.map_err(|error| LayerError::io("read", path, error))?;
         hashed.push((at, hasher.length(), hasher.finish()));
     }
 }
 
-fn copy(mut file: File, hasher: &mut Hasher) -> io::Result<()> {
-    let mut buffer = [0; 128 << 10];
+fn copy(mut file: File, buffer: &mut [u8], hasher: &mut Hasher) -> io::Result<()> {
     loop {
-        match io::Read::read(&mut file, &mut buffer) {
+        match io::Read::read(&mut file, buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => hasher.update(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
