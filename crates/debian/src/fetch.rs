@@ -329,6 +329,25 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_may_redirect_and_must_not_cut_off() {
+        const MOVED: &str = "HTTP/1.1 302 Found\r\nLocation: http://other.invalid/y\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello";
+        const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nLocation: ftp://other.invalid/y\r\n\r\n";
+        let (proxy, server) = serve(vec![MOVED, HELLO, CUT, ELSEWHERE, MISSING]);
+        let fetch = HttpFetch::new(&HttpSettings {
+            http_proxy: Some(proxy),
+            ..settings()
+        })
+        .unwrap();
+        let url = "http://mirror.invalid/x";
+        assert_eq!(get_limited(&fetch, url, 5).unwrap(), b"hello");
+        assert!(get_limited(&fetch, url, 9).is_err());
+        assert!(fetch.get(url).is_err());
+        assert!(fetch.get(url).err().unwrap().is_not_found());
+        assert!(server.join().unwrap()[1].starts_with("GET http://other.invalid/y "));
+    }
+
+    #[test]
     fn other_schemes_and_empty_bundles_are_refused() {
         let fetch = HttpFetch::new(&settings()).unwrap();
         assert!(fetch.get("file:///etc/passwd").is_err());

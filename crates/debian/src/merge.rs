@@ -164,18 +164,24 @@ impl Merge {
         })
     }
 
-    /// Puts a file of nobody's package there, in place of what is there.
+    /// Puts a file of nobody's package there, in place of what is there; of directories only empty ones give way.
     pub(crate) fn put(&mut self, mut entry: Entry) -> Result<(), DebianError> {
         let path = self.locate(&entry.path, "the recipe")?;
-        if self
-            .entries
-            .get(&path)
-            .is_some_and(|(known, _)| known.is_directory() != entry.is_directory())
-        {
-            return Err(DebianError::package(
-                "the recipe",
-                format!("{path} is a directory and something else at once"),
-            ));
+        let known = self.entries.get(&path).map(|(known, _)| known.is_directory());
+        let has_content = || {
+            self.entries
+                .range(path.clone()..)
+                .nth(1)
+                .is_some_and(|(next, _)| next.starts_with(&path))
+        };
+        let clash = match known {
+            Some(true) => !entry.is_directory() && has_content(),
+            Some(false) => entry.is_directory(),
+            None => false,
+        };
+        if clash {
+            let reason = format!("{path} is a directory and something else at once");
+            return Err(DebianError::package("the recipe", reason));
         }
         entry.path = path;
         entry.mtime = Timestamp::seconds(self.epoch);

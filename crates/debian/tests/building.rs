@@ -205,6 +205,7 @@ fn declared_files_users_and_excludes_are_part_of_it() {
         Member::Directory("usr/share/doc/aa", 0o700),
         Member::File("usr/share/doc/aa/README", 0o644, "long"),
         Member::File("usr/share/doc/aa/copyright", 0o644, "free"),
+        Member::Directory("var/run", 0o755),
         Member::File("usr/share/certs/b.crt", 0o644, "B"),
         Member::File("usr/share/certs/a.crt", 0o644, "A\n"),
     ];
@@ -214,6 +215,7 @@ fn declared_files_users_and_excludes_are_part_of_it() {
         [[files]]\npath = \"/bin/tool\"\nmode = \"0750\"\ngid = 5\ncontent = \"t\"\n\
         [[files]]\npath = \"/etc/all.crt\"\nconcatenate = \"/usr/share/certs/*.crt\"\n\
         [[files]]\npath = \"/etc/link\"\nlink = \"all.crt\"\n\
+        [[files]]\npath = \"/var/run\"\nlink = \"/run\"\n\
         [[files]]\npath = \"/srv\"\ndirectory = true\n\
         [image]\nenv = [\"A=b\"]\ncmd = [\"tool\"]\n";
     let recipe = recipe(&["aa", "base-files"], text_of_recipe);
@@ -223,6 +225,7 @@ fn declared_files_users_and_excludes_are_part_of_it() {
     assert_eq!(kinds["/usr/share/doc/aa"], "directory 700");
     assert_eq!(kinds["/usr/share/doc/aa/copyright"], "file 644 4");
     assert_eq!(kinds["/usr/bin/tool"], "file 750 1");
+    assert_eq!(kinds["/var/run"], "link /run");
     assert_eq!(text(&built, "etc/all.crt"), "A\nB\n");
     assert_eq!(
         text(&built, "etc/passwd"),
@@ -235,6 +238,20 @@ fn declared_files_users_and_excludes_are_part_of_it() {
     assert!(text(&built, "var/lib/dpkg/info/aa.list").contains("/usr/share/doc/aa/README\n"));
     assert_eq!(built.config.config.cmd, Some(vec!["tool".to_string()]));
     assert_eq!(built.config.created.as_deref(), Some("2026-01-02T00:00:00Z"));
+}
+
+#[test]
+fn a_declared_file_does_not_hide_a_directory_with_content() {
+    let tables = "[[files]]\npath = \"/etc\"\nlink = \"x\"\n";
+    let error = built(&[base_files()], &minimal(&["base-files"], tables))
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("/etc is a directory and something else at once"),
+        "{error}"
+    );
 }
 
 #[test]
