@@ -25,6 +25,7 @@ mod system;
 mod trial;
 mod user_namespace;
 mod walk;
+mod watch;
 mod wire;
 
 pub use error::SandboxError;

@@ -8,6 +8,10 @@ use crate::fixture::{Fixture, succeed, try_run};
 use crate::runner::Test;
 
 pub const TESTS: &[Test] = &[
+    (
+        "row_57_the_running_program_cannot_be_written",
+        the_running_program_cannot_be_written,
+    ),
     ("the_host_name_is_the_steps_own", the_host_name),
     ("devices_are_the_documented_ones", devices),
     ("secret_parts_of_proc_and_sys_are_masked", masked),
@@ -175,4 +179,36 @@ fn row_64() {
     std::fs::create_dir(&step.root.work).expect("directory");
     step.network = Network::None;
     assert_eq!(succeed(&step), "0\n");
+}
+
+/// The sandbox process runs from a read-only mount: even with its file in hand, root cannot open it for writing.
+fn the_running_program_cannot_be_written() {
+    let cancel = std::sync::atomic::AtomicBool::new(false);
+    let mut found = None;
+    let fixture = Fixture::new();
+    let mut look = |_: u8, _: &[u8]| {
+        found = sandbox_process().map(|path| {
+            let error = std::fs::OpenOptions::new()
+                .write(true)
+                .open(path.join("exe"))
+                .expect_err("it was opened");
+            cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+            error.raw_os_error()
+        });
+    };
+    praxis_sandbox::run(&fixture.shell("echo started; sleep 1000"), &mut look, &cancel).expect("runs");
+    const READ_ONLY_FILE_SYSTEM: i32 = 30;
+    assert_eq!(found, Some(Some(READ_ONLY_FILE_SYSTEM)));
+}
+
+fn sandbox_process() -> Option<std::path::PathBuf> {
+    let own = format!("PPid:\t{}\n", std::process::id());
+    std::fs::read_dir("/proc")
+        .expect("proc")
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| {
+            std::fs::read(path.join("cmdline")).is_ok_and(|line| line.starts_with(b"praxis-sandbox-init"))
+                && std::fs::read_to_string(path.join("status")).is_ok_and(|status| status.contains(&own))
+        })
 }

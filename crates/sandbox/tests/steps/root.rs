@@ -10,6 +10,7 @@ use crate::fixture::{Fixture, PATH, in_user_namespace, open_directory, succeed, 
 use crate::runner::Test;
 
 pub const TESTS: &[Test] = &[
+    ("removals_are_whiteouts_and_replaced_directories_opaque", removals),
     ("nothing_lies_above_the_root", nothing_lies_above_the_root),
     (
         "a_step_runs_and_leaves_its_changes_only",
@@ -436,4 +437,22 @@ fn nothing_lies_above_the_root() {
     fs::write(fixture.layer().join("mark"), "").expect("file");
     let output = succeed(&fixture.shell("ls /../mark /etc/../mark /tmp/../../mark; cd /; ls ../mark; awk '{print $5}' /proc/self/mountinfo | grep -c '^/$'"));
     assert_eq!(output, "/../mark\n/etc/../mark\n/tmp/../../mark\n../mark\n1\n");
+}
+
+fn removals() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.layer().join("replaced")).expect("directory");
+    fs::write(fixture.layer().join("replaced/old"), "").expect("file");
+    fs::write(fixture.layer().join("removed"), "").expect("file");
+    succeed(&fixture.shell("rm /removed; rm -r /replaced; mkdir /replaced; touch /replaced/new"));
+    assert_eq!(fixture.changes(), ["removed", "replaced", "replaced/new"]);
+    let whiteout = fs::symlink_metadata(fixture.upper().join("removed")).expect("whiteout");
+    assert!(whiteout.file_type().is_char_device() && whiteout.rdev() == 0);
+    let mut value = [0_u8; 8];
+    let length = rustix::fs::getxattr(
+        fixture.upper().join("replaced"),
+        "user.overlay.opaque",
+        &mut value[..],
+    );
+    assert_eq!(&value[..length.expect("the mark of an opaque directory")], b"y");
 }
