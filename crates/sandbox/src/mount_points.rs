@@ -197,3 +197,83 @@ fn remove_trace(upper: BorrowedFd<'_>, stub: &Stub) -> Result<(), Errno> {
     let parent = rustix::fs::openat(&parent, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::fs::futimens(&parent, &times)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::open_directory;
+    use std::fs;
+
+    fn stub(path: &str, directory: bool) -> Stub {
+        Stub {
+            components: path.split('/').map(Octets::from).collect(),
+            directory,
+        }
+    }
+
+    fn clean(upper: &std::path::Path, stubs: &[Stub]) {
+        let upper = open_directory(upper).expect("open the upper directory");
+        remove_traces(upper.as_fd(), stubs).expect("remove traces");
+    }
+
+    #[test]
+    fn row_40_a_link_in_place_of_a_parent_is_not_followed() {
+        let place = tempfile::tempdir().expect("temporary directory");
+        let (upper, host) = (place.path().join("upper"), place.path().join("host"));
+        fs::create_dir_all(host.join("secrets/deep")).expect("directory");
+        fs::write(host.join("secrets/key"), "").expect("file");
+        fs::create_dir(&upper).expect("directory");
+        std::os::unix::fs::symlink(&host, upper.join("run")).expect("link");
+        clean(
+            &upper,
+            &[
+                stub("run", true),
+                stub("run/secrets", true),
+                stub("run/secrets/key", false),
+            ],
+        );
+        clean(
+            &upper,
+            &[
+                stub("run/secrets/deep", true),
+                stub("run/secrets/../secrets/key", false),
+            ],
+        );
+        assert!(host.join("secrets/key").exists() && host.join("secrets/deep").exists());
+        assert!(upper.join("run").is_symlink(), "what the command made stays");
+    }
+
+    #[test]
+    fn only_what_is_still_empty_goes_and_times_stay() {
+        let place = tempfile::tempdir().expect("temporary directory");
+        let upper = place.path();
+        for name in ["etc", "run/secrets", "kept/deep"] {
+            fs::create_dir_all(upper.join(name)).expect("directory");
+        }
+        fs::write(upper.join("etc/hosts"), "").expect("file");
+        fs::write(upper.join("etc/resolv.conf"), "mine").expect("file");
+        fs::write(upper.join("kept/deep/file"), "").expect("file");
+        let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        fs::File::open(upper.join("etc"))
+            .expect("open")
+            .set_modified(old)
+            .expect("set the time");
+        let files = [stub("etc/hosts", false), stub("etc/resolv.conf", false)];
+        let directories = [
+            stub("run", true),
+            stub("run/secrets", true),
+            stub("kept", true),
+            stub("kept/deep", true),
+        ];
+        clean(upper, &[&files[..], &directories[..]].concat());
+        assert!(!upper.join("etc/hosts").exists() && !upper.join("run").exists());
+        assert!(upper.join("etc/resolv.conf").exists() && upper.join("kept/deep/file").exists());
+        assert_eq!(
+            fs::metadata(upper.join("etc"))
+                .expect("etc")
+                .modified()
+                .expect("time"),
+            old
+        );
+    }
+}

@@ -6,7 +6,7 @@ use crate::fixture::{Fixture, in_user_namespace, succeed, try_run};
 use crate::runner::Test;
 
 pub const TESTS: &[Test] = &[
-    ("the_environment_is_the_steps_alone", row_66),
+    ("row_66_the_environment_is_the_steps_alone", row_66),
     ("the_user_owns_standard_output", the_user_owns_standard_output),
     ("row_47_a_numeric_user_is_never_a_name", row_47),
     ("row_48_supplementary_groups_are_exactly_those_given", row_48),
@@ -20,7 +20,7 @@ pub const TESTS: &[Test] = &[
     ("users_can_be_changed_by_root", users_can_be_changed),
 ];
 
-/// Caught by its name in the list; the canary is in the caller's environment.
+/// The canary is in the environment of the caller.
 fn row_66() {
     // SAFETY: the test program has one thread here.
     unsafe { std::env::set_var("PRAXIS_CANARY", "host") };

@@ -188,8 +188,11 @@ fn the_running_program_cannot_be_written() {
     let fixture = Fixture::new();
     let mut look = |_: u8, _: &[u8]| {
         found = sandbox_process().map(|path| {
-            let error = std::fs::OpenOptions::new()
+            // Truncating asks the mount before it asks whether the file is being executed.
+            let mut options = std::fs::OpenOptions::new();
+            let error = options
                 .write(true)
+                .truncate(true)
                 .open(path.join("exe"))
                 .expect_err("it was opened");
             cancel.store(true, std::sync::atomic::Ordering::Relaxed);

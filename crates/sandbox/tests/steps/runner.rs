@@ -94,6 +94,7 @@ fn run_as_ordinary_user(filters: &[&str]) -> bool {
     let program = place.path().join("steps");
     std::fs::copy("/proc/self/exe", &program).expect("copy the test program");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("make it executable");
+    std::os::unix::fs::chown(&program, Some(uid), Some(gid)).expect("give it to the user");
     let good = |mode: &str| {
         let mut command = Command::new(&program);
         command.arg(mode).args(filters).uid(uid).gid(gid).current_dir("/");
