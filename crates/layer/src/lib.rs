@@ -24,6 +24,7 @@ mod pack;
 mod pipeline;
 mod records;
 mod snapshot;
+mod sparse;
 mod tree;
 mod upper;
 mod wire;

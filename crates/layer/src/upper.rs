@@ -21,8 +21,9 @@ const WORTH_A_THREAD: u64 = 1 << 20;
 /// Turns the upper directory that a RUN step left into a listing, and the inodes on disk into what it says.
 ///
 /// Whiteouts and opaque directories are those of overlayfs in either dialect. Times after `epoch` become `epoch`;
-/// a directory that differs from `lower` only by such a time gets the lower one's back. Left out are sockets,
-/// files and links that equal those of `lower`, whiteouts of nothing, and a root that has not changed. Nothing is
+/// a directory that differs from `lower` only by its time gets the lower one's back. Left out are sockets, files and
+/// links that equal those of `lower` (so that a new hard link to a lower file is a file of its own), whiteouts of
+/// nothing, and a root that has not changed. Nothing is
 /// followed: every file is opened below `directory` without links.
 pub fn scan_upper(directory: &OwnedFd, lower: &Tree, epoch: Timestamp) -> Result<Listing, LayerError> {
     let mut scan = Scan {
@@ -52,7 +53,7 @@ struct Found {
     touch: bool,
     /// The first name of this file.
     first: Option<usize>,
-    /// Other names follow, so this one stays even if it equals the lower file.
+    /// Other names follow.
     linked: bool,
     /// An opaque directory above hides what is below.
     hidden: bool,
@@ -125,8 +126,11 @@ impl Scan<'_> {
         if path.is_root() && below.is_none_or(|node| same_metadata(&entry, node)) {
             return Ok(hidden);
         }
-        if let Some(node) = below.filter(|node| touch && same_metadata(&entry, node)) {
+        // A directory's own time changes with what is in it; like BuildKit's, a layer does not record that.
+        let mut touch = touch;
+        if let Some(node) = below.filter(|node| same_metadata(&entry, node) && entry.mtime != node.mtime) {
             entry.mtime = node.mtime;
+            touch = true;
         }
         self.push(entry, touch, hidden);
         Ok(hidden || opaque)
@@ -246,25 +250,28 @@ impl Scan<'_> {
 
     fn listing(self) -> Result<Listing, LayerError> {
         let mut entries: Vec<Entry> = Vec::with_capacity(self.found.len());
-        for found in &self.found {
-            if let Some(first) = found.first {
-                let target = self.found[first].entry.clone();
-                let kind = Kind::Hardlink { target: target.path };
-                entries.push(Entry {
-                    path: found.entry.path.clone(),
-                    kind,
-                    ..target
-                });
+        // The name under which the content of a file with several stands: its first that is not left out.
+        let mut shown: HashMap<usize, TreePath> = HashMap::new();
+        for (at, found) in self.found.iter().enumerate() {
+            let first = found.first.unwrap_or(at);
+            let mut entry = Entry {
+                path: found.entry.path.clone(),
+                ..self.found[first].entry.clone()
+            };
+            if found.touch {
+                touch(self.root, &entry)?;
+            }
+            let below = self.lower.get(&entry.path).filter(|_| !found.hidden);
+            if below.is_some_and(|node| unchanged(&entry, node)) {
                 continue;
             }
-            let below = self.lower.get(&found.entry.path).filter(|_| !found.hidden);
-            let same = below.is_some_and(|node| unchanged(&found.entry, node)) && !found.linked;
-            if !same {
-                entries.push(found.entry.clone());
+            if found.linked || found.first.is_some() {
+                match shown.get(&first) {
+                    Some(target) => entry.kind = Kind::Hardlink { target: target.clone() },
+                    None => drop(shown.insert(first, entry.path.clone())),
+                }
             }
-            if found.touch {
-                touch(self.root, &found.entry)?;
-            }
+            entries.push(entry);
         }
         Ok(Listing::new(entries))
     }
@@ -281,7 +288,6 @@ fn unchanged(entry: &Entry, node: &Node) -> bool {
         && entry.kind == node.kind
         && entry.mtime == node.mtime
         && same_metadata(entry, node)
-        && node.first_name.is_none()
 }
 
 fn size(entry: &Entry) -> u64 {
