@@ -6,6 +6,10 @@ use crate::shell_pattern::ShellPattern;
 
 /// How deep `${a:-${b:-…}}` may nest.
 const DEEPEST: usize = 64;
+/// How many bytes the values of variables may add to one word.
+const LONGEST: usize = 1 << 20;
+/// How many bytes a value may have for `${name/pattern/text}`, which is not linear.
+const LONGEST_REPLACED: usize = 1 << 12;
 
 /// Why a word cannot be expanded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +37,9 @@ pub enum ExpansionError {
     /// An escape that patterns do not have.
     #[error("invalid escape '\\{0}' in a pattern")]
     Escape(char),
+    /// Variables that grow without bound.
+    #[error("the values of its variables are too long")]
+    Length,
     /// Substitutions inside substitutions without end.
     #[error("substitutions are nested more than {DEEPEST} deep")]
     Depth,
@@ -107,6 +114,7 @@ impl Expander {
             rest: word.chars().collect::<Vec<_>>(),
             at: 0,
             depth: 0,
+            length: 0,
             options: *self,
             lookup,
             undefined: BTreeSet::new(),
@@ -154,6 +162,7 @@ struct Run<'a> {
     rest: Vec<char>,
     at: usize,
     depth: usize,
+    length: usize,
     options: Expander,
     lookup: &'a dyn Fn(&str) -> Option<String>,
     undefined: BTreeSet<String>,
@@ -274,7 +283,18 @@ impl Run<'_> {
         })
     }
 
+    /// What stands for a substitution; its length counts.
     fn dollar(&mut self) -> Result<String, ExpansionError> {
+        let value = self.substitution()?;
+        self.length += value.len();
+        if self.length > LONGEST {
+            Err(ExpansionError::Length)
+        } else {
+            Ok(value)
+        }
+    }
+
+    fn substitution(&mut self) -> Result<String, ExpansionError> {
         self.at += 1;
         if self.peek() == Some('{') {
             self.at += 1;
@@ -409,6 +429,9 @@ impl Run<'_> {
             Ok(value) => value.unwrap_or_default(),
             Err(written) => return Ok(written),
         };
+        if value.len() > LONGEST_REPLACED || value.len() * replacement.len() > LONGEST {
+            return Err(ExpansionError::Length);
+        }
         let pattern = ShellPattern::parse(&pattern).map_err(ExpansionError::Escape)?;
         Ok(pattern.replace(&value, &replacement, all))
     }

@@ -127,3 +127,21 @@ fn row_38_nesting_is_bounded() {
         "substitutions are nested more than 64 deep"
     );
 }
+
+#[test]
+fn row_38_values_cannot_grow_without_bound() {
+    let long = |name: &str| Some(name.repeat(200_000));
+    let length = |word: &str| {
+        Expander::new('\\')
+            .expand(word, &long)
+            .map(|expansion| expansion.text.len())
+    };
+    assert_eq!(length("$a$a$a"), Ok(600_000));
+    assert_eq!(length("$a$a$a$a$a$a"), Err(ExpansionError::Length));
+    assert_eq!(length("${a//a/$a}"), Err(ExpansionError::Length));
+    assert_eq!(
+        length(&"x".repeat(3_000_000)),
+        Ok(3_000_000),
+        "what is written out is fine"
+    );
+}

@@ -27,7 +27,7 @@ pub fn parse(file: &SourceFile) -> (Dockerfile, Vec<Diagnostic>) {
                     errors.push(error);
                 }
             }
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(narrowed(file, error)),
         }
     }
     if empty {
@@ -39,6 +39,26 @@ pub fn parse(file: &SourceFile) -> (Dockerfile, Vec<Diagnostic>) {
         errors.push(no_stage(Span::default()));
     }
     (tree, errors)
+}
+
+/// The error with its span cut down to the word it quotes, where that word can be found.
+fn narrowed(file: &SourceFile, mut error: Diagnostic) -> Diagnostic {
+    let Some(span) = error.span else { return error };
+    let quoted = error.message.split(['"', '\'']).skip(1).step_by(2);
+    let flags = error
+        .message
+        .split_whitespace()
+        .filter(|word| word.starts_with("--"));
+    let text = file.slice(span);
+    let found = flags
+        .map(|flag| flag.trim_end_matches([',', ';', ':']))
+        .chain(quoted)
+        .filter(|word| word.len() > 1)
+        .find_map(|word| Some((text.find(word)?, word.len())));
+    if let Some((at, length)) = found {
+        error.span = Some(Span::new(span.start + at, span.start + at + length));
+    }
+    error
 }
 
 fn place(tree: &mut Dockerfile, instruction: Instruction) -> Result<(), Diagnostic> {

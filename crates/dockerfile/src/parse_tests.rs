@@ -164,6 +164,23 @@ fn flags_are_checked() {
     }
 }
 
+#[test]
+fn errors_point_at_the_word() {
+    for (line, word) in [
+        ("COPY --from=x --chwon=1 a b", "--chwon"),
+        ("RUN --network=bridge true", "bridge"),
+        ("HEALTHCHECK TRY x", "TRY"),
+        ("COPPY a b", "COPPY"),
+        ("ENV a=b c", "c"),
+        ("WORKDIR", "WORKDIR"),
+    ] {
+        let file = SourceFile::new("f", format!("FROM x\n{line}\n"));
+        let error = parse(&file).1.remove(0);
+        let expected = if word.len() == 1 { line } else { word };
+        assert_eq!(file.slice(error.span.unwrap()), expected, "{line}");
+    }
+}
+
 /// security row 37: an unknown value must not fall back to a laxer one.
 #[test]
 fn row_37_unknown_security_mode_is_an_error() {

@@ -88,6 +88,7 @@ fn bytes_of(characters: &[char]) -> usize {
 /// How many characters at the start of `text` the tokens match.
 fn match_length(tokens: &[Token], text: impl Iterator<Item = char>, longest: bool) -> Option<usize> {
     let mut states = vec![false; tokens.len() + 1];
+    let mut after = states.clone();
     states[0] = true;
     skip_stars(tokens, &mut states);
     let mut found = states[tokens.len()].then_some(0);
@@ -95,7 +96,7 @@ fn match_length(tokens: &[Token], text: impl Iterator<Item = char>, longest: boo
         if found.is_some() && !longest {
             break;
         }
-        let mut after = vec![false; tokens.len() + 1];
+        after.fill(false);
         for (state, token) in tokens.iter().enumerate().filter(|(state, _)| states[*state]) {
             match token {
                 Token::Many => after[state] = true,
@@ -107,7 +108,7 @@ fn match_length(tokens: &[Token], text: impl Iterator<Item = char>, longest: boo
         if !after.contains(&true) {
             break;
         }
-        states = after;
+        std::mem::swap(&mut states, &mut after);
         if states[tokens.len()] {
             found = Some(index + 1);
         }

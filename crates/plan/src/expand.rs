@@ -24,7 +24,8 @@ impl Context<'_> {
         Expander::new(self.tree.directives.escape)
             .expand(word, &variables.lookup())
             .map_err(|error| {
-                let message = format!("failed to process {}: {error}", quote(word));
+                let shown: String = word.chars().take(200).collect();
+                let message = format!("failed to process {}: {error}", quote(&shown));
                 Diagnostic::error(message, self.place(word, span))
             })
     }

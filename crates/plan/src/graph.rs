@@ -252,12 +252,29 @@ impl Builder<'_> {
         let base = self
             .bases
             .resolve(name, platform)
-            .map_err(|why| match why.contains(name) {
-                true => Diagnostic::error(why, place),
-                false => Diagnostic::error(format!("{name}: {why}"), place),
-            })?;
+            .map_err(|why| self.unresolved(name, why, place))?;
         self.known.insert(key, base.clone());
         Ok(base)
+    }
+
+    fn unresolved(&self, name: &str, why: String, place: Span) -> Diagnostic {
+        let message = if why.contains(name) {
+            why
+        } else {
+            format!("{name}: {why}")
+        };
+        let error = Diagnostic::error(message, place);
+        let stages: Vec<&str> = self
+            .context
+            .tree
+            .stages
+            .iter()
+            .filter_map(|stage| stage.from.name.as_deref())
+            .collect();
+        match nearest(name, &stages) {
+            Some(stage) => error.with_help(format!("did you mean the stage {stage}?")),
+            None => error,
+        }
     }
 
     fn triggers(&self, base: &Found, span: Span) -> Result<Vec<Instruction>, Diagnostic> {

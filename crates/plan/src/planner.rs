@@ -43,6 +43,14 @@ pub fn plan(
         target,
         warnings,
     };
+    for step in plan.stages.iter_mut().flat_map(|stage| &mut stage.steps) {
+        let inside = |finding: &&Diagnostic| {
+            finding
+                .span
+                .is_some_and(|span| step.span.start <= span.start && span.start < step.span.end)
+        };
+        step.warnings = plan.warnings.iter().filter(inside).cloned().collect();
+    }
     let config = &mut plan.stages[target].config;
     config.created = Some(request.created.clone());
     config.config.labels.extend(request.labels.clone());

@@ -369,6 +369,38 @@ fn stages_that_cannot_be() {
 }
 
 #[test]
+fn a_mistyped_stage_is_suggested() {
+    let errors = planned(
+        "FROM plain AS builder\nFROM scratch\nCOPY --from=bulider /a /b\n",
+        &request(),
+    )
+    .unwrap_err();
+    assert_eq!(errors[0].message, "bulider: no such image");
+    assert_eq!(errors[0].help.as_deref(), Some("did you mean the stage builder?"));
+}
+
+#[test]
+fn findings_belong_to_their_steps() {
+    let plan = good("FROM plain\n# check=skip=UndefinedVar\nENV a=$b\nWORKDIR c\nCMD x\n");
+    let rules = |step: &crate::Step| {
+        step.warnings
+            .iter()
+            .filter_map(|w| w.code.clone())
+            .collect::<Vec<_>>()
+    };
+    let found: Vec<Vec<String>> = plan.stages[0].steps.iter().map(rules).collect();
+    assert_eq!(
+        found,
+        [
+            vec![],
+            vec!["WorkdirRelativePath".to_string()],
+            vec!["JSONArgsRecommended".to_string()]
+        ]
+    );
+    assert_eq!(plan.warnings.len(), 2);
+}
+
+#[test]
 fn triggers_fire_once_and_are_gone() {
     let plan = good("FROM full\nONBUILD LABEL next=1\nRUN own\n");
     assert_eq!(
