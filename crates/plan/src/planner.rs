@@ -120,3 +120,7 @@ mod tests;
 #[cfg(test)]
 #[path = "planner_robustness_tests.rs"]
 mod robustness;
+
+#[cfg(test)]
+#[path = "planner_step_tests.rs"]
+mod step_tests;
