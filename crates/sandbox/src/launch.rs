@@ -68,6 +68,7 @@ fn take_channel() -> Result<UnixStream, rustix::io::Errno> {
 
 fn serve(channel: &UnixStream) -> Result<(), Failure> {
     set_parent_process_death_signal(Some(Signal::KILL)).during("tie the sandbox to its caller")?;
+    rustix::thread::set_name(c"praxis-step").during("name the sandbox process")?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).during("hide the sandbox from debuggers")?;
     let (specification, descriptors) = channel::receive(channel).during("read the step")?;
     let trees = copy_sources(&specification.mounts, &descriptors)?;
