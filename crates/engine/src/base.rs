@@ -111,7 +111,7 @@ impl Engine {
         let mirrors = mirrors(request);
         let tell = |progress: Progress| tell(events, &progress);
         let directories = BuildDirectories { cache: &cache, work: scratch.path() };
-        let built = build(recipe, lock, architecture, &mirrors, &fetch, directories, &tell)?;
+        let mut built = build(recipe, lock, architecture, &mirrors, &fetch, directories, &tell)?;
         let pair = |text: &String| {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
             (name.to_string(), value.to_string())
@@ -119,13 +119,15 @@ impl Engine {
         let scripts = built.scripts.iter().map(|script| {
             (script.arguments.clone(), script.environment.iter().map(pair).collect())
         });
+        let (scripts, content) = (scripts.collect(), std::mem::replace(&mut built.content, Box::new(Taken)));
         let source = BaseSource {
-            scripts: scripts.collect(),
-            listing: built.listing,
-            content: Arc::from(built.content),
+            scripts,
+            listing: built.listing.clone(),
+            content: Arc::from(content),
             epoch: Timestamp::seconds(built.epoch),
-            config: built.config,
+            config: built.config.clone(),
             created_by: format!("praxis base build {}", lock.recipe),
+            settle: Box::new(move |listing| built.settle(listing)),
         };
         let image = make_base(self.workplace(store.clone()), source, events, cancel)?;
         store.put_image(&StoredImage { name: name.to_string(), descriptor: image.manifest.clone() })?;
@@ -138,6 +140,15 @@ impl Engine {
             cached: 0,
             plan: None,
         })
+    }
+}
+
+/// The content of a root file system whose content was given away.
+struct Taken;
+
+impl praxis_layer::ContentSource for Taken {
+    fn open(&self, _: &praxis_layer::Entry) -> std::io::Result<Box<dyn std::io::Read + Send + '_>> {
+        Err(std::io::Error::other("the content was given away"))
     }
 }
 

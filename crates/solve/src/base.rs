@@ -32,6 +32,8 @@ pub struct BaseSource {
     pub config: ImageConfig,
     /// What the history says of the layer.
     pub created_by: String,
+    /// Takes what differs from machine to machine out of the listing after the scripts have run.
+    pub settle: Box<dyn Fn(&Listing) -> Listing>,
 }
 
 /// Makes the image in the store.
@@ -56,7 +58,7 @@ pub fn make_base(
         let layer = run_scripts(&workshop, &mut state, &source.scripts, source.epoch, events, cancel)?;
         state = layer;
         let (listing, contents) = merged_layers(&state)?;
-        let listing = clamped(listing, source.epoch);
+        let listing = (source.settle)(&listing);
         state = State::default();
         state.push(Arc::new(LayerHandle::made(&workshop, listing, contents, None)?))?;
     }
@@ -67,12 +69,6 @@ pub fn make_base(
     let solution = Solution { workshop, layers, state, steps: 0, cached: 0, outlook: Vec::new() };
     let settings = ImageSettings { annotations: Default::default(), compression: Compression::Gzip, created: source.epoch };
     solution.image(&config, &settings, events)
-}
-
-fn clamped(listing: Listing, epoch: Timestamp) -> Listing {
-    let mut entries = listing.entries().to_vec();
-    entries.iter_mut().for_each(|entry| entry.mtime = entry.mtime.min(epoch));
-    Listing::new(entries)
 }
 
 fn run_scripts(

@@ -107,6 +107,10 @@ impl<'t> Draft<'t> {
         let Some(parent) = path.parent() else { return Ok(()) };
         self.make_directories(&parent, made)?;
         let mut entry = self.new_directory(path, made.mode.unwrap_or(0o755) & 0o777);
+        if self.detached && self.base.get(path).is_some_and(|node| node.is_directory()) {
+            self.put(entry, None, None);
+            return Ok(());
+        }
         if let Some(parent) = self.seen(&parent)
             && parent.mode & 0o2000 != 0
         {
@@ -174,8 +178,29 @@ impl<'t> Draft<'t> {
         }
     }
 
+    /// Adds the directories of the base that changed entries are in, as they are there: a layer stands for itself,
+    /// whatever is below it.
+    fn add_parents(&mut self) {
+        let mut missing = BTreeMap::new();
+        for path in self.changes.keys() {
+            let mut parent = path.parent();
+            while let Some(path) = parent.filter(|path| !path.is_root()) {
+                if self.changes.contains_key(&path) || missing.contains_key(&path) {
+                    break;
+                }
+                let Some(node) = self.base.get(&path) else { break };
+                let mut entry = node.entry(path.clone());
+                entry.kind = Kind::Directory { opaque: false };
+                parent = path.parent();
+                missing.insert(path, Change { entry, content: None, group: None });
+            }
+        }
+        self.changes.extend(missing);
+    }
+
     /// The listing, and where the bytes of its files are.
-    pub fn finish(self) -> (Listing, HashMap<TreePath, Content>) {
+    pub fn finish(mut self) -> (Listing, HashMap<TreePath, Content>) {
+        self.add_parents();
         let mut first: HashMap<u64, TreePath> = HashMap::new();
         let mut contents = HashMap::new();
         let mut entries = Vec::with_capacity(self.changes.len());
@@ -237,9 +262,9 @@ mod tests {
         let path = draft.resolve(b"/link/new").unwrap();
         draft.make_directories(&path, Made::default()).unwrap();
         let (listing, _) = draft.finish();
-        let entry = &listing.entries()[0];
-        assert_eq!((entry.path.to_string().as_str(), entry.mode, entry.gid), ("/owned/new", 0o2755, 10));
-        assert_eq!(listing.entries().len(), 1);
+        let shown: Vec<_> =
+            listing.entries().iter().map(|entry| (entry.path.to_string(), entry.mode, entry.gid)).collect();
+        assert_eq!(shown, [("/owned".into(), 0o2775, 10), ("/owned/new".into(), 0o2755, 10)]);
     }
 
     #[test]

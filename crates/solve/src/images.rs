@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use praxis_layer::Limits;
+use praxis_layer::{Entry, Kind, Limits, Listing, Timestamp, Tree, TreePath};
 use praxis_oci::{Descriptor, Digest, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use praxis_plan::{Base, Bases, ImageBase};
 use praxis_store::LayerBlob;
@@ -197,8 +197,12 @@ impl Images {
     pub fn layers(&self, image: &ImageBase) -> Result<Vec<Arc<LayerHandle>>, SolveError> {
         let loaded = self.loaded.lock().expect("no panic while held").get(&image.manifest).cloned();
         let loaded = loaded.ok_or_else(|| SolveError::internal(format!("{} was not resolved", image.reference)))?;
-        let pairs = loaded.manifest.layers.iter().zip(&loaded.config.rootfs.diff_ids);
-        pairs.map(|(descriptor, diff_id)| self.layer(image, &loaded, descriptor, diff_id)).collect()
+        let mut layers = Vec::new();
+        for (descriptor, diff_id) in loaded.manifest.layers.iter().zip(&loaded.config.rootfs.diff_ids) {
+            let layer = self.layer(image, &loaded, descriptor, diff_id, &layers)?;
+            layers.push(layer);
+        }
+        Ok(layers)
     }
 
     fn layer(
@@ -207,6 +211,7 @@ impl Images {
         loaded: &LoadedImage,
         descriptor: &Descriptor,
         diff_id: &Digest,
+        below: &[Arc<LayerHandle>],
     ) -> Result<Arc<LayerHandle>, SolveError> {
         let store = &self.workshop.store;
         let name = &image.reference;
@@ -217,14 +222,15 @@ impl Images {
             self.import(name, layout, descriptor)?;
         }
         let mut hasher = Hasher::new();
-        hasher.field(b"indexed layer 1");
+        hasher.field(b"indexed layer 2");
+        below.iter().for_each(|layer| hasher.update(layer.id().as_bytes()));
         hasher.update(descriptor.digest.as_bytes());
         let key = hasher.finish();
         let known: Option<IndexedLayer> = store.record(&key);
         let layer = match known.filter(|known| known.diff_id == *diff_id && store.has_layer(&known.layer)) {
             Some(known) => known.layer,
             None => {
-                let layer = self.index(name, descriptor, diff_id)?;
+                let layer = self.index(name, descriptor, diff_id, below)?;
                 store.put_record(&key, &IndexedLayer { layer, diff_id: *diff_id })?;
                 layer
             }
@@ -232,7 +238,7 @@ impl Images {
         let mut kept = Descriptor::new(oci_media_type(&descriptor.media_type), descriptor.digest, descriptor.size);
         kept.annotations = descriptor.annotations.clone();
         let blob = LayerBlob { descriptor: kept, diff_id: *diff_id };
-        Ok(Arc::new(LayerHandle::foreign(&self.workshop, layer, blob)))
+        Ok(Arc::new(LayerHandle::foreign(&self.workshop, layer, blob, below.to_vec())))
     }
 
     fn import(&self, name: &str, layout: &Path, descriptor: &Descriptor) -> Result<(), SolveError> {
@@ -248,7 +254,18 @@ impl Images {
     }
 
     /// Reads a layer once: its listing goes to the store, its diffID is checked.
-    fn index(&self, name: &str, descriptor: &Descriptor, diff_id: &Digest) -> Result<Digest, SolveError> {
+    fn index(
+        &self,
+        name: &str,
+        descriptor: &Descriptor,
+        diff_id: &Digest,
+        below: &[Arc<LayerHandle>],
+    ) -> Result<Digest, SolveError> {
+        let mut lower = Tree::new();
+        for (index, layer) in below.iter().enumerate() {
+            let listing = layer.listing()?;
+            lower.apply(index, &listing);
+        }
         let wrong = |why: String| SolveError::user(format!("{name}: layer {}: {why}", descriptor.digest));
         let store = &self.workshop.store;
         let file = store.open_blob(&descriptor.digest, descriptor.size)?;
@@ -256,13 +273,13 @@ impl Images {
         let reader = praxis_layer::decompress(BufReader::with_capacity(256 << 10, file), &limits)
             .map_err(|error| wrong(error.to_string()))?;
         let mut tee = Tee { reader, hasher: Hasher::new() };
-        let listing = praxis_layer::index_layer(&mut tee, &limits).map_err(|error| wrong(error.to_string()))?;
+        let listing = praxis_layer::index_layer_over(&mut tee, &limits, Some(&lower)).map_err(|error| wrong(error.to_string()))?;
         io::copy(&mut tee, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
         let actual = tee.hasher.finish();
         if actual != *diff_id {
             return Err(wrong(format!("its content has diffID {actual}, the configuration says {diff_id}")));
         }
-        Ok(store.put_listing(&listing)?)
+        Ok(store.put_listing(&with_parents(&listing, &lower))?)
     }
 }
 
@@ -283,6 +300,27 @@ impl Bases for Images {
     fn stage_replacement(&self, name: &str, platform: &Platform) -> Option<Result<Base, String>> {
         self.named.contains_key(name).then(|| self.resolve(name, platform))
     }
+}
+
+/// The listing with all directories its entries are in: as they are in `lower`, else root's and 0755.
+fn with_parents(listing: &Listing, lower: &Tree) -> Listing {
+    let mut missing: BTreeMap<TreePath, Entry> = BTreeMap::new();
+    for entry in listing.entries() {
+        let mut parent = entry.path.parent();
+        while let Some(path) = parent.filter(|path| !path.is_root()) {
+            if listing.get(&path).is_some() || missing.contains_key(&path) {
+                break;
+            }
+            let kind = Kind::Directory { opaque: false };
+            let mut made = Entry::new(path.clone(), kind.clone(), 0o755, Timestamp::default());
+            if let Some(node) = lower.get(&path).filter(|node| node.is_directory()) {
+                made = Entry { kind, ..node.entry(path.clone()) };
+            }
+            parent = path.parent();
+            missing.insert(path, made);
+        }
+    }
+    Listing::new(listing.entries().iter().cloned().chain(missing.into_values()).collect())
 }
 
 struct Tee<R> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use praxis_layer::{
-    BlobBlocks, BlockIndex, BlockReuse, Compression, ContentSource, Entry, Kind, Limits, Listing, Ownership, TreePath,
+    BlobBlocks, BlockIndex, BlockReuse, Compression, ContentSource, Entry, Kind, Limits, Listing, Ownership, Tree, TreePath,
 };
 use praxis_oci::{Descriptor, Digest, media_type};
 use praxis_store::{LayerBlob, Scratch, SnapshotState, Store};
@@ -32,12 +32,19 @@ impl Workshop {
     }
 }
 
+/// A layer that came from elsewhere.
+struct Foreign {
+    blob: LayerBlob,
+    /// The layers below: they give directories that the tar only implies their metadata.
+    below: Vec<Arc<LayerHandle>>,
+}
+
 /// One layer.
 pub(crate) struct LayerHandle {
     workshop: Arc<Workshop>,
     id: Digest,
     /// The blob of a layer that came from elsewhere: it is kept as it came.
-    foreign: Option<LayerBlob>,
+    foreign: Option<Foreign>,
     /// A layer like this one whose compressed blocks may serve again.
     like: Option<Digest>,
     listing: OnceLock<Arc<Listing>>,
@@ -65,8 +72,13 @@ impl LayerHandle {
     }
 
     /// A layer of a base image.
-    pub fn foreign(workshop: &Arc<Workshop>, id: Digest, blob: LayerBlob) -> LayerHandle {
-        LayerHandle { foreign: Some(blob), ..LayerHandle::stored(workshop, id) }
+    pub fn foreign(
+        workshop: &Arc<Workshop>,
+        id: Digest,
+        blob: LayerBlob,
+        below: Vec<Arc<LayerHandle>>,
+    ) -> LayerHandle {
+        LayerHandle { foreign: Some(Foreign { blob, below }), ..LayerHandle::stored(workshop, id) }
     }
 
     /// A layer that was just made; the listing is stored, the content stays where it is.
@@ -123,7 +135,9 @@ impl LayerHandle {
     fn known_blob(&self, form: &'static str) -> Option<LayerBlob> {
         let store = &self.workshop.store;
         match &self.foreign {
-            Some(blob) => store.has_blob(&blob.descriptor.digest, blob.descriptor.size).then(|| blob.clone()),
+            Some(Foreign { blob, .. }) => {
+                store.has_blob(&blob.descriptor.digest, blob.descriptor.size).then(|| blob.clone())
+            }
             None => store.layer_blob(&self.id, form),
         }
     }
@@ -156,7 +170,13 @@ impl LayerHandle {
             let blob = blob.ok_or_else(|| self.lost())?;
             let file = store.open_blob(&blob.descriptor.digest, blob.descriptor.size)?;
             let reader = praxis_layer::decompress(BufReader::new(file), &Limits::default())?;
-            praxis_layer::extract_layer(reader, &directory, &Limits::default(), self.workshop.ownership)?;
+            let mut lower = Tree::new();
+            for (index, layer) in self.foreign.iter().flat_map(|foreign| &foreign.below).enumerate() {
+                let listing = layer.listing()?;
+                lower.apply(index, &listing);
+            }
+            let (limits, ownership) = (Limits::default(), self.workshop.ownership);
+            praxis_layer::extract_layer_over(reader, &directory, &limits, ownership, Some(&lower))?;
         }
         if self.workshop.ownership == Ownership::Ignored {
             let path = made.clone();

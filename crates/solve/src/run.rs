@@ -101,8 +101,7 @@ impl<'a> Prepared<'a> {
     ) -> Result<LayerHandle, SolveError> {
         let scratch = workshop.store.scratch()?;
         let (upper, work) = (scratch.directory("upper")?, scratch.directory("work")?);
-        let mut lowers: Vec<PathBuf> =
-            state.layers().iter().rev().map(|layer| layer.snapshot()).collect::<Result<_, _>>()?;
+        let mut lowers = lowers(state)?;
         if lowers.is_empty() {
             lowers.push(scratch.directory("empty")?);
         }
@@ -258,6 +257,22 @@ impl<'a> Prepared<'a> {
             (None, None) => Err(failed("no exit status".into())),
         }
     }
+}
+
+/// The snapshots of a state, topmost first. Empty layers add nothing. The kernel refuses a directory that comes
+/// twice; of equal layers the topmost is enough, since all it has covers the lower one.
+fn lowers(state: &State) -> Result<Vec<PathBuf>, SolveError> {
+    let mut lowers: Vec<PathBuf> = Vec::new();
+    for layer in state.layers().iter().rev() {
+        if layer.listing()?.entries().is_empty() {
+            continue;
+        }
+        let snapshot = layer.snapshot()?;
+        if !lowers.contains(&snapshot) {
+            lowers.push(snapshot);
+        }
+    }
+    Ok(lowers)
 }
 
 /// Mounts that carry what the site lends.

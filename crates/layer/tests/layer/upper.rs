@@ -141,15 +141,15 @@ fn late_times_are_clamped_here_and_on_disk() {
 }
 
 #[test]
-fn hard_links_are_kept_and_named_after_the_first() {
+fn new_hard_links_are_kept_and_named_after_the_first() {
     let top = upper();
     file(top.path(), "etc/same", "same", 100);
     std::fs::hard_link(top.path().join("etc/same"), top.path().join("a")).unwrap();
     std::fs::hard_link(top.path().join("etc/same"), top.path().join("z")).unwrap();
     let listing = scan_upper(&open(top.path()), &lower(), EPOCH).unwrap();
-    assert_eq!(paths(&listing), ["/a", "/etc", "/etc/same", "/z"]);
+    // The name that was there before is left out, as BuildKit does: the new ones are a file of their own.
+    assert_eq!(paths(&listing), ["/a", "/etc", "/z"]);
     let link = Kind::Hardlink { target: "a".into() };
-    assert_eq!(listing.get(&"etc/same".into()).unwrap().kind, link);
     assert_eq!(listing.get(&"z".into()).unwrap().kind, link);
     assert_eq!(Listing::decode(&listing.encode()).unwrap(), listing);
 }
