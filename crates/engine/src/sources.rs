@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -17,8 +19,8 @@ use crate::{BuildRequest, ContextSource, EngineError};
 
 /// 1980-01-01, the earliest time that every archive format can hold.
 const FIXED_EPOCH: i64 = 315_532_800;
-/// No Dockerfile is larger.
-const DOCKERFILE_LIMIT: u64 = 16 << 20;
+/// No Dockerfile and no ignore file is larger.
+const TEXT_LIMIT: u64 = 16 << 20;
 
 /// The time of a build, and where it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +52,20 @@ impl Epoch {
 /// repository's configuration that could run programs.
 fn head_time(directory: &Path) -> Option<i64> {
     let absolute = directory.canonicalize().ok()?;
-    absolute.ancestors().find(|place| place.join(".git").exists())?;
+    let repository = absolute.ancestors().map(|place| place.join(".git")).find(|place| place.exists())?;
+    // A repository that somebody else put above the context (in /tmp, say) is not the context's.
+    let owner = fs::metadata(&repository).ok()?.uid();
+    if owner != fs::metadata(&absolute).ok()?.uid() && owner != rustix::process::geteuid().as_raw() {
+        return None;
+    }
     let output = Command::new("git")
         .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null"])
         .args(["log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--"])
         .current_dir(&absolute)
         .env("GIT_OPTIONAL_LOCKS", "0")
+        // A repository can name programs that fetch what it lacks: nothing is ever fetched.
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "none")
         .env_remove("GIT_DIR")
         .stdin(Stdio::null())
         .stderr(Stdio::null())
@@ -89,14 +99,16 @@ pub(crate) fn dockerfile(request: &BuildRequest) -> Result<(SourceFile, Option<P
             "give its path with -f, relative to this directory; without -f it is Dockerfile in the context",
         )
     };
-    let metadata = fs::metadata(&path).map_err(missing)?;
-    if !metadata.is_file() {
-        return Err(EngineError::user(format!("{shown} is not a file")));
+    if let ContextSource::Directory(directory) = &request.context {
+        refuse_link_out(directory, &path)?;
     }
-    if metadata.len() > DOCKERFILE_LIMIT {
-        return Err(EngineError::user(format!("{shown} is {} bytes long: that is no Dockerfile", metadata.len())));
-    }
-    let bytes = fs::read(&path).map_err(missing)?;
+    let bytes = match read_text(&path).map_err(missing)? {
+        Text::Read(bytes) => bytes,
+        Text::NoFile => return Err(EngineError::user(format!("{shown} is not a file"))),
+        Text::TooLong => {
+            return Err(EngineError::user(format!("{shown} is longer than {TEXT_LIMIT} bytes: that is no Dockerfile")));
+        }
+    };
     let text = String::from_utf8(bytes).map_err(|error| {
         EngineError::user(format!("{shown} is not UTF-8 (at byte {})", error.utf8_error().valid_up_to()))
     })?;
@@ -112,15 +124,51 @@ fn in_context(directory: &Path) -> Result<PathBuf, EngineError> {
             .with_hint("the last argument of `praxis build` is a directory; `.` is this one"));
     }
     let found = ["Dockerfile", "dockerfile"].iter().map(|name| directory.join(name)).find(|path| path.exists());
-    let path = found.unwrap_or_else(|| directory.join("Dockerfile"));
-    if let (Ok(top), Ok(real)) = (directory.canonicalize(), path.canonicalize())
-        && !real.starts_with(&top)
-    {
+    Ok(found.unwrap_or_else(|| directory.join("Dockerfile")))
+}
+
+/// Refuses a path that is written as one of the context but leads out of it.
+fn refuse_link_out(directory: &Path, path: &Path) -> Result<(), EngineError> {
+    let (Ok(top), Ok(real)) = (directory.canonicalize(), path.canonicalize()) else { return Ok(()) };
+    let written = as_written(path);
+    let inside = written.starts_with(&top) || written.starts_with(as_written(directory));
+    if inside && !real.starts_with(&top) {
         let shown = path.display();
         return Err(EngineError::user(format!("{shown} is a link out of the build context"))
             .with_hint(format!("if that is meant, say so: -f {}", real.display())));
     }
-    Ok(path)
+    Ok(())
+}
+
+/// The absolute path that the words say, links not followed.
+fn as_written(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components() {
+        if component == std::path::Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(component);
+        }
+    }
+    plain
+}
+
+enum Text {
+    Read(Vec<u8>),
+    NoFile,
+    TooLong,
+}
+
+/// Reads a text of bounded length from a regular file; a pipe or device is not waited for.
+fn read_text(path: &Path) -> std::io::Result<Text> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = fs::File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(Text::NoFile);
+    }
+    let mut bytes = Vec::new();
+    file.take(TEXT_LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(if bytes.len() as u64 > TEXT_LIMIT { Text::TooLong } else { Text::Read(bytes) })
 }
 
 struct Ignore(IgnoreFile);
@@ -142,8 +190,13 @@ fn filter(directory: &Path, dockerfile: Option<&Path>) -> Result<Box<dyn Context
         PathBuf::from(name)
     });
     let path = own.filter(|path| path.is_file()).unwrap_or_else(|| directory.join(".dockerignore"));
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
+    refuse_link_out(directory, &path)?;
+    let bytes = match read_text(&path) {
+        Ok(Text::Read(bytes)) => bytes,
+        Ok(Text::NoFile | Text::TooLong) => {
+            let shown = path.display();
+            return Err(EngineError::user(format!("{shown} is no ignore file: not a file, or longer than {TEXT_LIMIT} bytes")));
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Box::new(praxis_solve::Everything)),
         Err(error) => return Err(EngineError::user(format!("cannot read {}: {error}", path.display()))),
     };

@@ -136,5 +136,6 @@ fn assignment((key, value): &(Octets, Octets)) -> Result<CString, Failure> {
     let mut text = key.0.clone();
     text.push(b'=');
     text.extend_from_slice(&value.0);
-    c_string(&Octets(text))
+    // The value may be a secret: it is never part of the message.
+    CString::new(text).map_err(|_| Failure::refused(&key.0, "the value of this variable contains a NUL byte"))
 }

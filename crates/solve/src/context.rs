@@ -108,11 +108,14 @@ impl ContextDirectory {
         known.changed.then(|| encode(&known.digests))
     }
 
-    /// Opens a file, never through a link.
+    /// Opens a file, never through a link. What took its place meanwhile and is no regular file is not read.
     pub(crate) fn open_file(&self, path: &TreePath) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = openat2(&self.root, path.as_path(), flags, Mode::empty(), confined())?;
-        Ok(File::from(file))
+        let file = File::from(openat2(&self.root, path.as_path(), flags, Mode::empty(), confined())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file any more"));
+        }
+        Ok(file)
     }
 
     fn directory(&self, path: &TreePath) -> Result<Arc<Vec<ContextNode>>, SolveError> {
@@ -224,7 +227,9 @@ impl ContextDirectory {
             return Ok(*digest);
         }
         let started = SystemTime::now();
-        let mut file = self.open_file(path).map_err(SolveError::io("read", &shown))?;
+        let file = self.open_file(path).map_err(SolveError::io("read", &shown))?;
+        let opened = rustix::fs::fstat(&file).ok().map(|stat| FileState::of(&stat));
+        let mut file = file.take(size.saturating_add(1));
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; 128 << 10];
         loop {
@@ -238,7 +243,8 @@ impl ContextDirectory {
             return Err(SolveError::user(format!("{} changed while it was read", shown.display())));
         }
         let digest = hasher.finish();
-        if let Some(state) = state.filter(|state| state.is_settled(started)) {
+        // Only what was listed is remembered, not what may have taken its place before it was opened.
+        if let Some(state) = state.filter(|state| opened == Some(*state) && state.is_settled(started)) {
             let mut known = self.known.lock().expect("no panic while held");
             known.digests.insert(path.as_bytes().to_vec(), (state, digest));
             known.changed = true;

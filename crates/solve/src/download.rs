@@ -110,6 +110,12 @@ fn http_date(text: &str) -> Option<i64> {
     let year: i64 = parts.next()?.parse().ok()?;
     let clock: Vec<i64> = parts.next()?.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let [hour, minute, second] = clock.as_slice() else { return None };
+    let sensible = (1970..10_000).contains(&year)
+        && (1..=31).contains(&day)
+        && clock.iter().all(|part| (0..=60).contains(part));
+    if !sensible {
+        return None;
+    }
     Some(days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
@@ -131,6 +137,8 @@ mod tests {
         assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(http_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         assert_eq!(http_date("nonsense"), None);
+        assert_eq!(http_date("Thu, 01 Jan 9223372036854775807 00:00:00 GMT"), None);
+        assert_eq!(http_date("Thu, 01 Jan 1970 9223372036854775807:00:00 GMT"), None);
     }
 
     #[test]

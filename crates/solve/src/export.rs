@@ -95,8 +95,7 @@ fn write_archive(
         return Err(SolveError::user(format!("{} is a directory", path.display())).with_hint("give a file, or tar=false"));
     }
     let temporary = path.with_file_name(format!(".{name}.praxis-{}", std::process::id()));
-    let keeper = RemoveOnDrop(temporary.clone());
-    let file = File::create(&temporary).map_err(SolveError::io("create", &temporary))?;
+    let (file, keeper) = create_new(&temporary)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let bytes = write(&mut out)?;
     out.flush().map_err(SolveError::io("write", &temporary))?;
@@ -106,6 +105,14 @@ fn write_archive(
         store.keep_export(key, path)?;
     }
     Ok(bytes)
+}
+
+/// Creates a file that was not there. What a killed build left under this name is removed first; a link that
+/// somebody put there is never written through.
+fn create_new(path: &Path) -> Result<(File, RemoveOnDrop), SolveError> {
+    let _ = fs::remove_file(path);
+    let file = File::options().write(true).create_new(true).open(path).map_err(SolveError::io("create", path))?;
+    Ok((file, RemoveOnDrop(path.to_path_buf())))
 }
 
 struct RemoveOnDrop(PathBuf);
@@ -202,8 +209,7 @@ impl Layout {
         let mut total = 0;
         let mut put = |target: PathBuf, reader: &mut dyn Read| -> Result<(), SolveError> {
             let temporary = target.with_extension("praxis-partial");
-            let _keeper = RemoveOnDrop(temporary.clone());
-            let mut file = File::create(&temporary).map_err(SolveError::io("create", &temporary))?;
+            let (mut file, _keeper) = create_new(&temporary)?;
             total += io::copy(reader, &mut file).map_err(SolveError::io("write", &temporary))?;
             fs::rename(&temporary, &target).map_err(SolveError::io("rename to", &target))
         };

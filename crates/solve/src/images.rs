@@ -34,6 +34,8 @@ pub enum NamedContext {
 
 /// Manifests and indexes larger than this are refused.
 const MANIFEST_LIMIT: u64 = 4 << 20;
+/// Images of more layers are refused: the kernel mounts no more.
+const LAYER_LIMIT: usize = 500;
 /// Indexes in indexes deeper than this are refused.
 const DEPTH_LIMIT: usize = 3;
 
@@ -151,8 +153,13 @@ impl Images {
         let bytes = self.small_blob(name, layout, descriptor)?;
         let value: serde_json::Value = parse(&bytes, name)?;
         let (is_index, is_manifest) = (value.get("manifests").is_some(), value.get("layers").is_some());
-        if is_index && is_manifest || is_index != descriptor.is_index() && is_index {
+        if is_index && is_manifest {
             return Err(SolveError::user(format!("{name}: {} is both a manifest and an index", descriptor.digest)));
+        }
+        let declared = value.get("mediaType").and_then(serde_json::Value::as_str);
+        if is_index != descriptor.is_index() || declared.is_some_and(|declared| declared != descriptor.media_type) {
+            let digest = &descriptor.digest;
+            return Err(SolveError::user(format!("{name}: {digest} is not the {} it is said to be", descriptor.media_type)));
         }
         if is_index {
             let index: Index = parse(&bytes, name)?;
@@ -163,6 +170,9 @@ impl Images {
             return self.choose(name, layout, child, platform, depth + 1);
         }
         let manifest: Manifest = parse(&bytes, name)?;
+        if manifest.layers.len() > LAYER_LIMIT {
+            return Err(SolveError::user(format!("{name}: {} layers are more than {LAYER_LIMIT}", manifest.layers.len())));
+        }
         let config = self.small_blob(name, layout, &manifest.config)?;
         let config: Arc<ImageConfig> = Arc::new(parse(&config, name)?);
         if config.rootfs.diff_ids.len() != manifest.layers.len() {
@@ -185,7 +195,10 @@ impl Images {
         let Some(layout) = layout else { return Err(wrong("is not in the store".into())) };
         let mut bytes = Vec::new();
         let file = open_blob(layout, &descriptor.digest).map_err(|error| wrong(error.to_string()))?;
-        file.take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+        file.take(descriptor.size + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+        if bytes.len() as u64 != descriptor.size {
+            return Err(wrong(format!("it is not {} bytes long, as its descriptor says", descriptor.size)));
+        }
         if Digest::of(&bytes) != descriptor.digest {
             return Err(wrong("the content has another digest".into()));
         }
@@ -246,7 +259,10 @@ impl Images {
         let wrong = |error: io::Error| SolveError::user(format!("{name}: {}: {error}", path.display()));
         let mut file = open_blob(layout, &descriptor.digest).map_err(wrong)?;
         let mut writer = self.workshop.store.blob_writer()?;
-        io::copy(&mut (&mut file).take(descriptor.size + 1), &mut writer).map_err(wrong)?;
+        let copied = io::copy(&mut (&mut file).take(descriptor.size.saturating_add(1)), &mut writer).map_err(wrong)?;
+        if copied != descriptor.size {
+            return Err(wrong(io::Error::other(format!("it is not {} bytes long, as its descriptor says", descriptor.size))));
+        }
         writer.commit_as(&descriptor.digest).map_err(|error| {
             SolveError::user(format!("{name}: layer {} of the layout is damaged: {error}", descriptor.digest))
         })?;
@@ -357,6 +373,11 @@ fn parse<T: for<'de> Deserialize<'de>>(bytes: &[u8], name: &str) -> Result<T, So
 /// Opens a blob of a layout; a link there is refused.
 fn open_blob(layout: &Path, digest: &Digest) -> io::Result<File> {
     let path = layout.join("blobs/sha256").join(digest.hex());
+    open_regular(&path)
+}
+
+/// Opens a regular file; anything else, also a link to one, is refused and never waited for.
+fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {
@@ -367,6 +388,6 @@ fn open_blob(layout: &Path, digest: &Digest) -> io::Result<File> {
 
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MANIFEST_LIMIT).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(MANIFEST_LIMIT).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

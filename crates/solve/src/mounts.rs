@@ -16,7 +16,7 @@ use crate::copy::{Placement, copy};
 use crate::draft::Draft;
 use crate::layers::{LayerHandle, Workshop};
 use crate::select::{SelectOptions, Selected, add_to_key, select};
-use crate::source::{SourceTree, SourceView};
+use crate::source::{NodeKind, SourceTree, SourceView};
 use crate::view::resolve;
 
 /// Finds the tree behind an origin.
@@ -49,6 +49,10 @@ impl BindMaker<'_> {
         let mut hasher = Hasher::new();
         add_to_key(std::slice::from_ref(&selected), &mut hasher);
         let is_directory = selected.node.is_directory();
+        if !is_directory && !matches!(selected.node.kind, NodeKind::File { .. }) {
+            let where_ = tree.describe();
+            return Err(SolveError::user(format!("mount source {source}: neither a file nor a directory in {where_}")));
+        }
         let empty = Tree::new();
         let late = Timestamp::seconds(i64::MAX);
         let mut draft = Draft::new(&empty, late, false);

@@ -4,6 +4,9 @@ use praxis_layer::TreePath;
 
 use crate::SolveError;
 
+/// No path may be longer; recursion over the components of paths relies on it.
+const LONGEST: usize = 4095;
+
 /// What a view says of a path.
 pub(crate) enum Look {
     Nothing,
@@ -25,6 +28,9 @@ pub(crate) fn resolve(view: &dyn View, path: &[u8], follow_last: bool) -> Result
     let mut here = TreePath::root();
     let mut links = 0;
     while let Some(part) = rest.pop() {
+        if here.as_bytes().len() + part.len() + rest.len() > LONGEST {
+            return Err(SolveError::user(format!("a path of more than {LONGEST} bytes: no file system takes it")));
+        }
         if part == b".." {
             here = here.parent().unwrap_or_default();
             continue;
