@@ -80,13 +80,34 @@ impl Images {
         self.named.iter().find(|(given, _)| normal(given).as_ref() == Some(&wanted)).map(|(_, found)| found)
     }
 
+    /// The digest that `name` pins, unless the context was given for exactly this name.
+    fn pinned(&self, name: &str) -> Option<Digest> {
+        let reference: Reference = name.parse().ok().filter(|_| !self.named.contains_key(name))?;
+        reference.digest().copied()
+    }
+
     fn load(&self, name: &str, platform: &Platform) -> Result<Base, SolveError> {
+        let pinned = self.pinned(name);
+        let refused = |what: String| {
+            let hint = format!("change the digest, or give the context for exactly this name: --build-context {name}=…");
+            SolveError::user(format!("{name}: digest mismatch: the build context given for it {what}")).with_hint(hint)
+        };
         match self.named(name) {
+            Some(NamedContext::Directory(_)) if pinned.is_some() => Err(refused("is a directory".into())),
             Some(NamedContext::Directory(_)) => Ok(Base::Directory(name.to_string())),
             Some(NamedContext::Layout { directory, reference }) => {
+                let reference = pinned.map(|digest| digest.to_string()).or(reference.clone());
                 self.load_layout(name, directory, reference.as_deref(), platform)
             }
-            Some(NamedContext::Image(image)) => self.load_stored(&image.clone(), platform),
+            Some(NamedContext::Image(image)) => {
+                let base = self.load_stored(&image.clone(), platform)?;
+                match (&base, pinned) {
+                    (Base::Image(image), Some(digest)) if image.manifest != digest => {
+                        Err(refused(format!("is {}", image.manifest)))
+                    }
+                    _ => Ok(base),
+                }
+            }
             None if name == "scratch" => Ok(Base::Scratch),
             None => self.load_stored(name, platform),
         }
@@ -136,7 +157,9 @@ impl Images {
             .find(|descriptor| descriptor.platform.as_ref().is_some_and(|has| fits(has, platform)))
             .or(candidates.first())
             .ok_or_else(|| {
-                SolveError::user(format!("build context {name}: no such image in {}", directory.display()))
+                let has: Vec<String> = index.manifests.iter().map(|has| has.digest.to_string()).collect();
+                let (directory, has) = (directory.display(), has.join(", "));
+                SolveError::user(format!("build context {name}: no such image in {directory}, which has {has}"))
             })?;
         self.choose(name, Some(directory), chosen, platform, 0)
     }
