@@ -12,7 +12,7 @@ use praxis_debian::{
 };
 use praxis_layer::Timestamp;
 use praxis_oci::{Digest, Platform, Reference};
-use praxis_solve::{BaseSource, Event, Events, make_base};
+use praxis_solve::{BaseSource, Event, Events, Script, make_base};
 use praxis_store::StoredImage;
 
 use crate::{BuildResponse, Engine, EngineError, Site};
@@ -105,21 +105,29 @@ impl Engine {
         let store = self.store()?;
         let scratch = store.scratch()?;
         let cache = self.settings.root.join("debian");
-        fs::create_dir_all(&cache)
-            .map_err(|error| EngineError::environment(format!("cannot create {}: {error}", cache.display())))?;
+        fs::create_dir_all(&cache).map_err(|error| {
+            EngineError::environment(format!("cannot create {}: {error}", cache.display()))
+        })?;
         let fetch = fetcher(&request.site)?;
         let mirrors = mirrors(request);
         let tell = |progress: Progress| tell(events, &progress);
-        let directories = BuildDirectories { cache: &cache, work: scratch.path() };
+        let directories = BuildDirectories {
+            cache: &cache,
+            work: scratch.path(),
+        };
         let mut built = build(recipe, lock, architecture, &mirrors, &fetch, directories, &tell)?;
         let pair = |text: &String| {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
             (name.to_string(), value.to_string())
         };
-        let scripts = built.scripts.iter().map(|script| {
-            (script.arguments.clone(), script.environment.iter().map(pair).collect())
+        let scripts = built.scripts.iter().map(|script| Script {
+            arguments: script.arguments.clone(),
+            environment: script.environment.iter().map(pair).collect(),
         });
-        let (scripts, content) = (scripts.collect(), std::mem::replace(&mut built.content, Box::new(Taken)));
+        let (scripts, content) = (
+            scripts.collect(),
+            std::mem::replace(&mut built.content, Box::new(Taken)),
+        );
         let source = BaseSource {
             scripts,
             listing: built.listing.clone(),
@@ -130,7 +138,10 @@ impl Engine {
             settle: Box::new(move |listing| built.settle(listing)),
         };
         let image = make_base(self.workplace(store.clone()), source, events, cancel)?;
-        store.put_image(&StoredImage { name: name.to_string(), descriptor: image.manifest.clone() })?;
+        store.put_image(&StoredImage {
+            name: name.to_string(),
+            descriptor: image.manifest.clone(),
+        })?;
         Ok(BuildResponse {
             digest: Some(image.manifest.digest),
             config_digest: Some(image.config.digest),
@@ -154,17 +165,23 @@ impl praxis_layer::ContentSource for Taken {
 
 fn tell(events: &dyn Events, progress: &Progress) {
     let message = match progress {
-        Progress::Verified { suite, signers } => format!("verified {suite}, signed by {}", signers.join(", ")),
+        Progress::Verified { suite, signers } => {
+            format!("verified {suite}, signed by {}", signers.join(", "))
+        }
         Progress::Index { name, packages } => format!("read the index {name}: {packages} packages"),
-        Progress::Fetched { package, size, cached: false } => format!("fetched {package} ({size} bytes)"),
+        Progress::Fetched {
+            package,
+            size,
+            cached: false,
+        } => format!("fetched {package} ({size} bytes)"),
         _ => return,
     };
     events.event(Event::Note { message });
 }
 
 fn read_recipe(path: &Path) -> Result<Recipe, EngineError> {
-    let text =
-        fs::read_to_string(path).map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
     Ok(Recipe::parse(&text, path)?)
 }
 
@@ -173,14 +190,24 @@ fn lock_path(recipe: &Path) -> PathBuf {
 }
 
 fn name_of(request: &BaseRequest, recipe: &Recipe) -> Result<Reference, EngineError> {
-    let text = request.tag.clone().unwrap_or_else(|| format!("localhost/praxis/{}", recipe.name));
-    let reference: Reference = text.parse().map_err(|error| EngineError::user(format!("--tag: {error}")))?;
+    let text = request
+        .tag
+        .clone()
+        .unwrap_or_else(|| format!("localhost/praxis/{}", recipe.name));
+    let reference: Reference = text
+        .parse()
+        .map_err(|error| EngineError::user(format!("--tag: {error}")))?;
     Ok(reference.with_default_tag())
 }
 
 fn make_lock(request: &BaseRequest, recipe: &Recipe, events: &dyn Events) -> Result<Lock, EngineError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
-    let options = LockOptions { now, allow_expired: false };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs() as i64);
+    let options = LockOptions {
+        now,
+        allow_expired: false,
+    };
     let fetch = fetcher(&request.site)?;
     let tell = |progress: Progress| tell(events, &progress);
     Ok(lock(recipe, &mirrors(request), &fetch, options, &tell)?)
@@ -196,7 +223,11 @@ fn mirrors(request: &BaseRequest) -> Mirrors {
         }
     }
     for uri in &request.mirrors {
-        let archive = if uri.trim_end_matches('/').ends_with("-security") { SECURITY_ARCHIVE } else { MAIN_ARCHIVE };
+        let archive = if uri.trim_end_matches('/').ends_with("-security") {
+            SECURITY_ARCHIVE
+        } else {
+            MAIN_ARCHIVE
+        };
         mirrors.add(archive, uri);
     }
     mirrors
@@ -204,14 +235,21 @@ fn mirrors(request: &BaseRequest) -> Mirrors {
 
 fn fetcher(site: &Site) -> Result<HttpFetch, EngineError> {
     let proxy = |name: &str| {
-        let found = site.proxies.iter().find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty());
+        let found = site
+            .proxies
+            .iter()
+            .find(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_empty());
         found.map(|(_, value)| value.clone())
     };
     let list = proxy("no_proxy").unwrap_or_default();
     let settings = HttpSettings {
         http_proxy: proxy("http_proxy"),
         https_proxy: proxy("https_proxy"),
-        no_proxy: list.split(',').map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect(),
+        no_proxy: list
+            .split(',')
+            .map(|name| name.trim().to_string())
+            .filter(|name| !name.is_empty())
+            .collect(),
         certificates: site.ca_bundle.as_ref().and_then(|path| fs::read(path).ok()),
     };
     HttpFetch::new(&settings).map_err(|error| EngineError::environment(error.to_string()))
@@ -228,15 +266,17 @@ fn debian_architecture(platform: &Platform) -> Result<&'static str, EngineError>
         ("ppc64le", _) => Ok("ppc64el"),
         ("riscv64", _) => Ok("riscv64"),
         ("s390x", _) => Ok("s390x"),
-        _ => Err(EngineError::user(format!("{platform}: Debian has no architecture of that name"))),
+        _ => Err(EngineError::user(format!(
+            "{platform}: Debian has no architecture of that name"
+        ))),
     }
 }
 
 /// Replaces the digest of `name` in a Dockerfile; whether anything changed.
 fn repin_file(path: &Path, name: &Reference, digest: Option<&Digest>) -> Result<bool, EngineError> {
     let Some(digest) = digest else { return Ok(false) };
-    let text =
-        fs::read_to_string(path).map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
     let mut changed = text.clone();
     for old in pinned_digests(&text, name) {
         changed = repin(&changed, &name.name(), &old, digest).text;
@@ -252,8 +292,10 @@ fn repin_file(path: &Path, name: &Reference, digest: Option<&Digest>) -> Result<
 fn pinned_digests(text: &str, name: &Reference) -> Vec<Digest> {
     let words = text.split(|letter: char| letter.is_whitespace() || "\"'=".contains(letter));
     let pinned = words.filter_map(|word| word.parse::<Reference>().ok());
-    let mut digests: Vec<Digest> =
-        pinned.filter(|found| found.name() == name.name()).filter_map(|found| found.digest().copied()).collect();
+    let mut digests: Vec<Digest> = pinned
+        .filter(|found| found.name() == name.name())
+        .filter_map(|found| found.digest().copied())
+        .collect();
     digests.sort();
     digests.dedup();
     digests

@@ -5,14 +5,16 @@ use praxis_layer::{Compression as LayerCompression, Timestamp};
 use praxis_oci::{Digest, Hasher, ImageConfig, Platform, Reference};
 use praxis_plan::{NetworkMode, Plan, PlanRequest};
 use praxis_solve::{
-    BuiltImage, Destination, ErrorKind, Event, Events, ExportKind, ImageSettings, NamedContext, SiteLoan, Solution,
-    SolveSettings, Solver, export, rfc3339,
+    BuiltImage, Destination, ErrorKind, Event, Events, ExportKind, ImageSettings, NamedContext, SiteLoan,
+    Solution, SolveSettings, Solver, export, rfc3339,
 };
 use praxis_source::{Diagnostic, Severity, SourceFile};
 use praxis_store::{Store, StoredImage};
 
 use crate::sources::{Epoch, OpenContext, dockerfile, named_contexts};
-use crate::{BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, Output, OutputKind, Site};
+use crate::{
+    BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, Output, OutputKind, Site,
+};
 
 impl Engine {
     /// Builds an image.
@@ -36,18 +38,39 @@ impl Engine {
         let mut contexts = BTreeMap::new();
         for (name, named) in &workplace.named {
             if let NamedContext::Directory(path) = named {
-                contexts.insert(name.clone(), OpenContext::open(&store, path, None, epoch.context_times())?);
+                contexts.insert(
+                    name.clone(),
+                    OpenContext::open(&store, path, None, epoch.context_times())?,
+                );
             }
         }
         let main = match &request.context {
-            ContextSource::Directory(directory) => {
-                Some(OpenContext::open(&store, directory, path.as_deref(), epoch.context_times())?)
-            }
+            ContextSource::Directory(directory) => Some(OpenContext::open(
+                &store,
+                directory,
+                path.as_deref(),
+                epoch.context_times(),
+            )?),
             _ => None,
         };
-        let directories = contexts.iter().map(|(name, open)| (name.clone(), open.directory.clone())).collect();
-        let solver = Solver::new(workplace, main.as_ref().map(|open| open.directory.clone()), directories);
-        let build = Build { request, source: &source, solver: &solver, epoch, compression, tags: &tags, store: &store };
+        let directories = contexts
+            .iter()
+            .map(|(name, open)| (name.clone(), open.directory.clone()))
+            .collect();
+        let solver = Solver::new(
+            workplace,
+            main.as_ref().map(|open| open.directory.clone()),
+            directories,
+        );
+        let build = Build {
+            request,
+            source: &source,
+            solver: &solver,
+            epoch,
+            compression,
+            tags: &tags,
+            store: &store,
+        };
         let outcome = build.run(events, cancel);
         for open in main.iter().chain(contexts.values()) {
             open.remember(&store);
@@ -71,23 +94,40 @@ impl Build<'_> {
         let plan = self.plan(events)?;
         let wants_image = self.request.outputs.is_empty()
             || !self.tags.is_empty()
-            || self.request.outputs.iter().any(|output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker));
+            || self
+                .request
+                .outputs
+                .iter()
+                .any(|output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker));
         let settings = self.solve_settings(wants_image)?;
-        let solution = self.solver.solve(&plan, settings, events, cancel).map_err(|error| {
-            let line = error.line;
-            let mut made = EngineError::from(error);
-            made.excerpt = line.and_then(|line| self.excerpt(line, &made.message));
-            made
-        });
+        let solution = self
+            .solver
+            .solve(&plan, settings, events, cancel)
+            .map_err(|error| {
+                let line = error.line;
+                let mut made = EngineError::from(error);
+                made.excerpt = line.and_then(|line| self.excerpt(line, &made.message));
+                made
+            });
         let solution = match solution {
-            Err(error) if self.request.dry_run && error.kind == ErrorKind::Cancelled => return Ok(dry(Vec::new())),
+            Err(error) if self.request.dry_run && error.kind == ErrorKind::Cancelled => {
+                return Ok(dry(Vec::new()));
+            }
             other => other?,
         };
         if self.request.dry_run {
-            return Ok(BuildResponse { steps: solution.steps, cached: solution.cached, ..dry(solution.outlook) });
+            return Ok(BuildResponse {
+                steps: solution.steps,
+                cached: solution.cached,
+                ..dry(solution.outlook)
+            });
         }
         let stage = &plan.stages[plan.target];
-        let image = if wants_image { Some(self.image(&solution, &stage.config, events)?) } else { None };
+        let image = if wants_image {
+            Some(self.image(&solution, &stage.config, events)?)
+        } else {
+            None
+        };
         for output in &self.request.outputs {
             self.export(output, &solution, image.as_ref(), events)?;
         }
@@ -98,7 +138,9 @@ impl Build<'_> {
             digest: image.as_ref().map(|image| image.manifest.digest),
             config_digest: image.as_ref().map(|image| image.config.digest),
             size: image.as_ref().map_or(0, |image| image.manifest.size),
-            media_type: image.as_ref().map_or_else(String::new, |image| image.manifest.media_type.clone()),
+            media_type: image
+                .as_ref()
+                .map_or_else(String::new, |image| image.manifest.media_type.clone()),
             steps: solution.steps,
             cached: solution.cached,
             plan: None,
@@ -121,7 +163,10 @@ impl Build<'_> {
         wanted.created = rfc3339(Timestamp::seconds(self.epoch.seconds));
         if self.epoch.given {
             let epoch = self.epoch.seconds.to_string();
-            wanted.build_args.entry("SOURCE_DATE_EPOCH".into()).or_insert(epoch);
+            wanted
+                .build_args
+                .entry("SOURCE_DATE_EPOCH".into())
+                .or_insert(epoch);
         } else {
             wanted.source_date_epoch_for_run = Some(self.epoch.seconds);
         }
@@ -130,18 +175,31 @@ impl Build<'_> {
         for warning in &plan.warnings {
             let code = warning.code.clone().unwrap_or_else(|| "warning".into());
             let line = warning.span.map(|span| self.source.position(span.start).line);
-            events.event(Event::Warning { code, message: warning.message.clone(), line });
+            events.event(Event::Warning {
+                code,
+                message: warning.message.clone(),
+                line,
+            });
         }
         Ok(plan)
     }
 
     /// The first error as the message, all of them in the excerpt.
     fn diagnosed(&self, diagnostics: Vec<Diagnostic>) -> EngineError {
-        let errors: Vec<&Diagnostic> = diagnostics.iter().filter(|one| one.severity == Severity::Error).collect();
+        let errors: Vec<&Diagnostic> = diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .collect();
         let first = errors.first().copied().or(diagnostics.first());
-        let message = first.map_or_else(|| "the Dockerfile is not valid".into(), |first| self.located(first));
-        let shown: Vec<String> =
-            diagnostics.iter().take(10).map(|one| praxis_source::render(one, self.source)).collect();
+        let message = first.map_or_else(
+            || "the Dockerfile is not valid".into(),
+            |first| self.located(first),
+        );
+        let shown: Vec<String> = diagnostics
+            .iter()
+            .take(10)
+            .map(|one| praxis_source::render(one, self.source))
+            .collect();
         EngineError {
             excerpt: Some(shown.join("\n")),
             hint: first.and_then(|first| first.help.clone()),
@@ -150,11 +208,20 @@ impl Build<'_> {
     }
 
     fn located(&self, diagnostic: &Diagnostic) -> String {
-        let code = diagnostic.code.as_ref().map_or_else(String::new, |code| format!("{code}: "));
+        let code = diagnostic
+            .code
+            .as_ref()
+            .map_or_else(String::new, |code| format!("{code}: "));
         match diagnostic.span {
             Some(span) => {
                 let at = self.source.position(span.start);
-                format!("{}:{}:{}: {code}{}", self.source.name(), at.line, at.column, diagnostic.message)
+                format!(
+                    "{}:{}:{}: {code}{}",
+                    self.source.name(),
+                    at.line,
+                    at.column,
+                    diagnostic.message
+                )
             }
             None => format!("{code}{}", diagnostic.message),
         }
@@ -162,22 +229,28 @@ impl Build<'_> {
 
     fn excerpt(&self, line: usize, message: &str) -> Option<String> {
         let span = self.source.line_span(line)?;
-        Some(praxis_source::render(&Diagnostic::error(message, span), self.source))
+        Some(praxis_source::render(
+            &Diagnostic::error(message, span),
+            self.source,
+        ))
     }
 
     fn platform(&self) -> Result<Platform, EngineError> {
         match self.request.platforms.as_slice() {
             [] => Ok(Platform::host()),
             [one] => Ok(one.clone()),
-            _ => Err(EngineError::user("several platforms at once are not supported yet")
-                .with_hint("build each platform by itself")),
+            _ => Err(
+                EngineError::user("several platforms at once are not supported yet")
+                    .with_hint("build each platform by itself"),
+            ),
         }
     }
 
     fn solve_settings(&self, blobs: bool) -> Result<SolveSettings, EngineError> {
         let add_hosts = self.request.add_hosts.iter().map(|text| {
             let pair = text.split_once('=').or_else(|| text.split_once(':'));
-            let pair = pair.ok_or_else(|| EngineError::user(format!("--add-host {text}: expected NAME:ADDRESS")))?;
+            let pair =
+                pair.ok_or_else(|| EngineError::user(format!("--add-host {text}: expected NAME:ADDRESS")))?;
             Ok((pair.0.to_string(), pair.1.trim_matches(['[', ']']).to_string()))
         });
         let mut hasher = Hasher::new();
@@ -189,7 +262,12 @@ impl Build<'_> {
         Ok(SolveSettings {
             epoch: Timestamp::seconds(self.epoch.seconds),
             site: loan(&self.request.site),
-            secrets: self.request.secrets.iter().map(|(id, secret)| (id.clone(), secret.bytes.clone())).collect(),
+            secrets: self
+                .request
+                .secrets
+                .iter()
+                .map(|(id, secret)| (id.clone(), secret.bytes.clone()))
+                .collect(),
             ssh: self.request.ssh.clone(),
             add_hosts: add_hosts.collect::<Result<_, EngineError>>()?,
             allow_insecure: self.request.allow_insecure,
@@ -201,7 +279,12 @@ impl Build<'_> {
         })
     }
 
-    fn image(&self, solution: &Solution, config: &ImageConfig, events: &dyn Events) -> Result<BuiltImage, EngineError> {
+    fn image(
+        &self,
+        solution: &Solution,
+        config: &ImageConfig,
+        events: &dyn Events,
+    ) -> Result<BuiltImage, EngineError> {
         let settings = ImageSettings {
             annotations: self.request.annotations.clone(),
             compression: self.compression,
@@ -225,7 +308,9 @@ impl Build<'_> {
         };
         let destination = match (&output.destination, kind) {
             (Some(path), ExportKind::Local) => Destination::Directory(path.clone()),
-            (Some(path), ExportKind::Oci | ExportKind::Docker) if !output.tar => Destination::Directory(path.clone()),
+            (Some(path), ExportKind::Oci | ExportKind::Docker) if !output.tar => {
+                Destination::Directory(path.clone())
+            }
             (Some(path), _) => Destination::File(path.clone()),
             (None, ExportKind::Local) => return Err(EngineError::user("--output type=local needs dest=DIR")),
             (None, _) => Destination::StandardOutput,
@@ -235,7 +320,10 @@ impl Build<'_> {
 
     fn name(&self, image: &BuiltImage) -> Result<(), EngineError> {
         for name in self.tags {
-            self.store.put_image(&StoredImage { name: name.clone(), descriptor: image.manifest.clone() })?;
+            self.store.put_image(&StoredImage {
+                name: name.clone(),
+                descriptor: image.manifest.clone(),
+            })?;
         }
         Ok(())
     }
@@ -258,9 +346,13 @@ fn tags(given: &[String]) -> Result<Vec<String>, EngineError> {
     given
         .iter()
         .map(|text| {
-            let reference: Reference = text.parse().map_err(|error| EngineError::user(format!("--tag: {error}")))?;
+            let reference: Reference = text
+                .parse()
+                .map_err(|error| EngineError::user(format!("--tag: {error}")))?;
             if reference.digest().is_some() {
-                return Err(EngineError::user(format!("--tag {text}: a name to give cannot hold a digest")));
+                return Err(EngineError::user(format!(
+                    "--tag {text}: a name to give cannot hold a digest"
+                )));
             }
             Ok(reference.with_default_tag().to_string())
         })
@@ -268,10 +360,16 @@ fn tags(given: &[String]) -> Result<Vec<String>, EngineError> {
 }
 
 fn compression(outputs: &[Output]) -> Result<LayerCompression, EngineError> {
-    let mut wanted = outputs.iter().filter(|output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker));
-    let first = wanted.next().map_or(Compression::Gzip, |output| output.compression);
+    let mut wanted = outputs
+        .iter()
+        .filter(|output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker));
+    let first = wanted
+        .next()
+        .map_or(Compression::Gzip, |output| output.compression);
     if wanted.any(|output| output.compression != first) {
-        return Err(EngineError::user("outputs with different compressions cannot be made in one build"));
+        return Err(EngineError::user(
+            "outputs with different compressions cannot be made in one build",
+        ));
     }
     Ok(match first {
         Compression::Gzip => LayerCompression::Gzip,
@@ -286,7 +384,9 @@ fn network(text: Option<&str>) -> Result<Option<NetworkMode>, EngineError> {
         Some("default") => Ok(Some(NetworkMode::Default)),
         Some("host") => Ok(Some(NetworkMode::Host)),
         Some("none") => Ok(Some(NetworkMode::None)),
-        Some(other) => Err(EngineError::user(format!("--network {other}: expected default, host or none"))),
+        Some(other) => Err(EngineError::user(format!(
+            "--network {other}: expected default, host or none"
+        ))),
     }
 }
 
@@ -296,11 +396,18 @@ pub(crate) fn loan(site: &Site) -> SiteLoan {
     for line in &site.apt_mirrors {
         if let Some((archive, uri)) = line.split_once(' ') {
             let path = format!("/etc/apt/mirrors/{archive}.list");
-            files.entry(path).or_default().extend(format!("{uri}\n").into_bytes());
+            files
+                .entry(path)
+                .or_default()
+                .extend(format!("{uri}\n").into_bytes());
         }
     }
     let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let resolv_conf = if resolv_conf.trim().is_empty() { "# no name servers\n".into() } else { resolv_conf };
+    let resolv_conf = if resolv_conf.trim().is_empty() {
+        "# no name servers\n".into()
+    } else {
+        resolv_conf
+    };
     SiteLoan {
         ca_bundle: site.ca_bundle.as_ref().and_then(|path| path.canonicalize().ok()),
         proxies: site.proxies.clone(),

@@ -39,7 +39,11 @@ impl Engine {
     pub(crate) fn workplace(&self, store: Arc<Store>) -> Workplace {
         Workplace {
             store,
-            ownership: if self.settings.owns_ids { Ownership::Real } else { Ownership::Ignored },
+            ownership: if self.settings.owns_ids {
+                Ownership::Real
+            } else {
+                Ownership::Ignored
+            },
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             named: Default::default(),
         }
@@ -61,7 +65,11 @@ impl Engine {
     /// If a build is running.
     pub fn collect(&self, keep: Duration, caches: bool) -> Result<CollectReport, EngineError> {
         let store = Store::open_alone(&self.settings.root)?;
-        Ok(store.collect(&CollectOptions { all: keep.is_zero(), older_than: Some(keep), caches })?)
+        Ok(store.collect(&CollectOptions {
+            all: keep.is_zero(),
+            older_than: Some(keep),
+            caches,
+        })?)
     }
 
     /// Reads everything again and evicts what is damaged.

@@ -18,7 +18,13 @@ pub struct EngineError {
 
 impl EngineError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> EngineError {
-        EngineError { kind, message: message.into(), excerpt: None, hint: None, exit_code: None }
+        EngineError {
+            kind,
+            message: message.into(),
+            excerpt: None,
+            hint: None,
+            exit_code: None,
+        }
     }
 
     pub(crate) fn user(message: impl Into<String>) -> EngineError {

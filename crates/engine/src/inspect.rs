@@ -38,7 +38,8 @@ impl Engine {
         if let Some(path) = image.strip_prefix("oci-layout:") {
             let directory = Path::new(path.trim_start_matches("//"));
             let index = read_small(&directory.join("index.json"), image)?;
-            let blob = |digest: &Digest| read_small(&directory.join("blobs/sha256").join(digest.hex()), image);
+            let blob =
+                |digest: &Digest| read_small(&directory.join("blobs/sha256").join(digest.hex()), image);
             return describe(&index, image, &blob);
         }
         let store = self.store()?;
@@ -49,8 +50,9 @@ impl Engine {
         let found = match image.parse::<Digest>() {
             Ok(digest) => store.image_by_digest(&digest),
             Err(_) => {
-                let reference: Reference =
-                    image.parse().map_err(|error| EngineError::user(format!("{image}: {error}")))?;
+                let reference: Reference = image
+                    .parse()
+                    .map_err(|error| EngineError::user(format!("{image}: {error}")))?;
                 match reference.digest() {
                     Some(digest) => store.image_by_digest(digest),
                     None => store.image(&reference.with_default_tag().to_string()),
@@ -58,7 +60,9 @@ impl Engine {
             }
         };
         let descriptor = found.ok_or_else(missing)?.descriptor;
-        let sized = |descriptor: &Descriptor| Ok::<_, EngineError>(store.read_blob(&descriptor.digest, descriptor.size)?);
+        let sized = |descriptor: &Descriptor| {
+            Ok::<_, EngineError>(store.read_blob(&descriptor.digest, descriptor.size)?)
+        };
         let bytes = sized(&descriptor)?;
         let manifest: Manifest = parse(&bytes, image)?;
         let config = sized(&manifest.config)?;
@@ -80,10 +84,15 @@ fn archive(path: &Path, image: &str) -> Result<ImageDescription, EngineError> {
     })
     .map_err(|error| EngineError::user(format!("{image}: {error}")))?;
     let missing = |name: &str| EngineError::user(format!("{image}: no {name} in the archive"));
-    let index = members.get(b"index.json".as_slice()).ok_or_else(|| missing("index.json"))?;
+    let index = members
+        .get(b"index.json".as_slice())
+        .ok_or_else(|| missing("index.json"))?;
     let blob = |digest: &Digest| {
         let name = format!("blobs/sha256/{}", digest.hex());
-        members.get(name.as_bytes()).cloned().ok_or_else(|| missing(&name))
+        members
+            .get(name.as_bytes())
+            .cloned()
+            .ok_or_else(|| missing(&name))
     };
     describe(index, image, &blob)
 }
@@ -95,7 +104,10 @@ fn describe(
 ) -> Result<ImageDescription, EngineError> {
     let index: Index = parse(index, image)?;
     let host = Platform::host();
-    let fitting = index.manifests.iter().find(|one| one.platform.as_ref() == Some(&host));
+    let fitting = index
+        .manifests
+        .iter()
+        .find(|one| one.platform.as_ref() == Some(&host));
     let chosen = fitting
         .or(index.manifests.first())
         .ok_or_else(|| EngineError::user(format!("{image}: it holds no image")))?;
@@ -107,12 +119,19 @@ fn describe(
 
 fn checked(bytes: Vec<u8>, digest: &Digest, image: &str) -> Result<Vec<u8>, EngineError> {
     if Digest::of(&bytes) != *digest {
-        return Err(EngineError::user(format!("{image}: {digest}: the content has another digest")));
+        return Err(EngineError::user(format!(
+            "{image}: {digest}: the content has another digest"
+        )));
     }
     Ok(bytes)
 }
 
-fn description(digest: &Digest, manifest: &Manifest, config: &[u8], image: &str) -> Result<ImageDescription, EngineError> {
+fn description(
+    digest: &Digest,
+    manifest: &Manifest,
+    config: &[u8],
+    image: &str,
+) -> Result<ImageDescription, EngineError> {
     let parsed: ImageConfig = parse(config, image)?;
     let names: Vec<String> = parsed
         .history
@@ -120,11 +139,15 @@ fn description(digest: &Digest, manifest: &Manifest, config: &[u8], image: &str)
         .filter(|entry| !entry.empty_layer)
         .map(|entry| entry.created_by.clone().unwrap_or_default())
         .collect();
-    let layers = manifest.layers.iter().enumerate().map(|(index, layer)| LayerInfo {
-        digest: layer.digest,
-        size: layer.size,
-        created_by: names.get(index).cloned().unwrap_or_default(),
-    });
+    let layers = manifest
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(index, layer)| LayerInfo {
+            digest: layer.digest,
+            size: layer.size,
+            created_by: names.get(index).cloned().unwrap_or_default(),
+        });
     Ok(ImageDescription {
         digest: digest.to_string(),
         config: parse(config, image)?,
@@ -135,12 +158,14 @@ fn description(digest: &Digest, manifest: &Manifest, config: &[u8], image: &str)
 }
 
 fn parse<T: for<'de> serde::Deserialize<'de>>(bytes: &[u8], image: &str) -> Result<T, EngineError> {
-    serde_json::from_slice(bytes).map_err(|error| EngineError::user(format!("{image}: not a valid image: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| EngineError::user(format!("{image}: not a valid image: {error}")))
 }
 
 fn read_small(path: &Path, image: &str) -> Result<Vec<u8>, EngineError> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| EngineError::user(format!("{image}: {}: {error}", path.display())))?;
+    let file = fs::File::open(path)
+        .map_err(|error| EngineError::user(format!("{image}: {}: {error}", path.display())))?;
     file.take(SMALL)
         .read_to_end(&mut bytes)
         .map_err(|error| EngineError::user(format!("{image}: {}: {error}", path.display())))?;

@@ -39,7 +39,10 @@ impl Epoch {
             ContextSource::Directory(path) => head_time(path),
             _ => None,
         };
-        Epoch { seconds: seconds.unwrap_or(FIXED_EPOCH), given: false }
+        Epoch {
+            seconds: seconds.unwrap_or(FIXED_EPOCH),
+            given: false,
+        }
     }
 
     /// The time that every file of a context gets: a checkout's own times are not part of the source.
@@ -52,14 +55,24 @@ impl Epoch {
 /// repository's configuration that could run programs.
 fn head_time(directory: &Path) -> Option<i64> {
     let absolute = directory.canonicalize().ok()?;
-    let repository = absolute.ancestors().map(|place| place.join(".git")).find(|place| place.exists())?;
+    let repository = absolute
+        .ancestors()
+        .map(|place| place.join(".git"))
+        .find(|place| place.exists())?;
     // A repository that somebody else put above the context (in /tmp, say) is not the context's.
     let owner = fs::metadata(&repository).ok()?.uid();
     if owner != fs::metadata(&absolute).ok()?.uid() && owner != rustix::process::geteuid().as_raw() {
         return None;
     }
     let output = Command::new("git")
-        .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null"])
+        .args([
+            "-c",
+            "safe.directory=*",
+            "-c",
+            "core.fsmonitor=",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ])
         .args(["log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--"])
         .current_dir(&absolute)
         .env("GIT_OPTIONAL_LOCKS", "0")
@@ -79,7 +92,9 @@ pub(crate) fn dockerfile(request: &BuildRequest) -> Result<(SourceFile, Option<P
     let from_stdin = || {
         let bytes = request.stdin.clone().unwrap_or_default();
         let text = String::from_utf8(bytes).map_err(|_| {
-            EngineError::user("standard input is no Dockerfile: it is not UTF-8 (a tar as context is not supported yet)")
+            EngineError::user(
+                "standard input is no Dockerfile: it is not UTF-8 (a tar as context is not supported yet)",
+            )
         })?;
         Ok((SourceFile::new("Dockerfile", text), None))
     };
@@ -88,8 +103,10 @@ pub(crate) fn dockerfile(request: &BuildRequest) -> Result<(SourceFile, Option<P
         (Some(path), _) => path.clone(),
         (None, ContextSource::Stdin) => return from_stdin(),
         (None, ContextSource::Remote(address)) => {
-            return Err(EngineError::user(format!("{address}: remote build contexts are not supported yet"))
-                .with_hint("clone or download it and give the directory"));
+            return Err(
+                EngineError::user(format!("{address}: remote build contexts are not supported yet"))
+                    .with_hint("clone or download it and give the directory"),
+            );
         }
         (None, ContextSource::Directory(directory)) => in_context(directory)?,
     };
@@ -106,13 +123,20 @@ pub(crate) fn dockerfile(request: &BuildRequest) -> Result<(SourceFile, Option<P
         Text::Read(bytes) => bytes,
         Text::NoFile => return Err(EngineError::user(format!("{shown} is not a file"))),
         Text::TooLong => {
-            return Err(EngineError::user(format!("{shown} is longer than {TEXT_LIMIT} bytes: that is no Dockerfile")));
+            return Err(EngineError::user(format!(
+                "{shown} is longer than {TEXT_LIMIT} bytes: that is no Dockerfile"
+            )));
         }
     };
     let text = String::from_utf8(bytes).map_err(|error| {
-        EngineError::user(format!("{shown} is not UTF-8 (at byte {})", error.utf8_error().valid_up_to()))
+        EngineError::user(format!(
+            "{shown} is not UTF-8 (at byte {})",
+            error.utf8_error().valid_up_to()
+        ))
     })?;
-    let name = path.file_name().map_or_else(|| "Dockerfile".into(), |name| name.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(|| "Dockerfile".into(), |name| name.to_string_lossy().into_owned());
     Ok((SourceFile::new(name, text), Some(path)))
 }
 
@@ -120,22 +144,31 @@ pub(crate) fn dockerfile(request: &BuildRequest) -> Result<(SourceFile, Option<P
 fn in_context(directory: &Path) -> Result<PathBuf, EngineError> {
     if !directory.is_dir() {
         let shown = directory.display();
-        return Err(EngineError::user(format!("build context {shown}: no such directory"))
-            .with_hint("the last argument of `praxis build` is a directory; `.` is this one"));
+        return Err(
+            EngineError::user(format!("build context {shown}: no such directory"))
+                .with_hint("the last argument of `praxis build` is a directory; `.` is this one"),
+        );
     }
-    let found = ["Dockerfile", "dockerfile"].iter().map(|name| directory.join(name)).find(|path| path.exists());
+    let found = ["Dockerfile", "dockerfile"]
+        .iter()
+        .map(|name| directory.join(name))
+        .find(|path| path.exists());
     Ok(found.unwrap_or_else(|| directory.join("Dockerfile")))
 }
 
 /// Refuses a path that is written as one of the context but leads out of it.
 fn refuse_link_out(directory: &Path, path: &Path) -> Result<(), EngineError> {
-    let (Ok(top), Ok(real)) = (directory.canonicalize(), path.canonicalize()) else { return Ok(()) };
+    let (Ok(top), Ok(real)) = (directory.canonicalize(), path.canonicalize()) else {
+        return Ok(());
+    };
     let written = as_written(path);
     let inside = written.starts_with(&top) || written.starts_with(as_written(directory));
     if inside && !real.starts_with(&top) {
         let shown = path.display();
-        return Err(EngineError::user(format!("{shown} is a link out of the build context"))
-            .with_hint(format!("if that is meant, say so: -f {}", real.display())));
+        return Err(
+            EngineError::user(format!("{shown} is a link out of the build context"))
+                .with_hint(format!("if that is meant, say so: -f {}", real.display())),
+        );
     }
     Ok(())
 }
@@ -143,7 +176,10 @@ fn refuse_link_out(directory: &Path, path: &Path) -> Result<(), EngineError> {
 /// The absolute path that the words say, links not followed.
 fn as_written(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
-    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components() {
+    for component in std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_path_buf())
+        .components()
+    {
         if component == std::path::Component::ParentDir {
             plain.pop();
         } else {
@@ -168,7 +204,11 @@ fn read_text(path: &Path) -> std::io::Result<Text> {
     }
     let mut bytes = Vec::new();
     file.take(TEXT_LIMIT + 1).read_to_end(&mut bytes)?;
-    Ok(if bytes.len() as u64 > TEXT_LIMIT { Text::TooLong } else { Text::Read(bytes) })
+    Ok(if bytes.len() as u64 > TEXT_LIMIT {
+        Text::TooLong
+    } else {
+        Text::Read(bytes)
+    })
 }
 
 struct Ignore(IgnoreFile);
@@ -189,16 +229,27 @@ fn filter(directory: &Path, dockerfile: Option<&Path>) -> Result<Box<dyn Context
         name.push(".dockerignore");
         PathBuf::from(name)
     });
-    let path = own.filter(|path| path.is_file()).unwrap_or_else(|| directory.join(".dockerignore"));
+    let path = own
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| directory.join(".dockerignore"));
     refuse_link_out(directory, &path)?;
     let bytes = match read_text(&path) {
         Ok(Text::Read(bytes)) => bytes,
         Ok(Text::NoFile | Text::TooLong) => {
             let shown = path.display();
-            return Err(EngineError::user(format!("{shown} is no ignore file: not a file, or longer than {TEXT_LIMIT} bytes")));
+            return Err(EngineError::user(format!(
+                "{shown} is no ignore file: not a file, or longer than {TEXT_LIMIT} bytes"
+            )));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Box::new(praxis_solve::Everything)),
-        Err(error) => return Err(EngineError::user(format!("cannot read {}: {error}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Box::new(praxis_solve::Everything));
+        }
+        Err(error) => {
+            return Err(EngineError::user(format!(
+                "cannot read {}: {error}",
+                path.display()
+            )));
+        }
     };
     let ignore = IgnoreFile::parse(&String::from_utf8_lossy(&bytes))
         .map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
@@ -220,12 +271,20 @@ impl OpenContext {
     ) -> Result<OpenContext, EngineError> {
         let mut hasher = Hasher::new();
         hasher.field(b"context");
-        hasher.field(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).as_os_str().as_encoded_bytes());
+        hasher.field(
+            path.canonicalize()
+                .unwrap_or_else(|_| path.to_path_buf())
+                .as_os_str()
+                .as_encoded_bytes(),
+        );
         let key = hasher.finish();
         let remembered = store.context_cache(&key);
         let filter = filter(path, dockerfile)?;
         let directory = ContextDirectory::open(path, filter, times, remembered.as_deref())?;
-        Ok(OpenContext { directory: Arc::new(directory), key })
+        Ok(OpenContext {
+            directory: Arc::new(directory),
+            key,
+        })
     }
 
     /// Keeps digests for the next build. Failing to only costs time later.
@@ -245,12 +304,16 @@ pub(crate) fn named_contexts(request: &BuildRequest) -> Result<BTreeMap<String, 
         } else if let Some(image) = value.strip_prefix("docker-image://") {
             NamedContext::Image(image.to_string())
         } else if value.contains("://") || value.starts_with("git@") {
-            return Err(EngineError::user(format!("--build-context {name}={value}: remote contexts are not supported yet"))
-                .with_hint("use a directory, oci-layout://DIR or docker-image://NAME"));
+            return Err(EngineError::user(format!(
+                "--build-context {name}={value}: remote contexts are not supported yet"
+            ))
+            .with_hint("use a directory, oci-layout://DIR or docker-image://NAME"));
         } else {
             let path = PathBuf::from(value);
             if !path.is_dir() {
-                return Err(EngineError::user(format!("--build-context {name}={value}: no such directory")));
+                return Err(EngineError::user(format!(
+                    "--build-context {name}={value}: no such directory"
+                )));
             }
             NamedContext::Directory(path)
         };
@@ -269,7 +332,13 @@ fn layout(text: &str) -> NamedContext {
         && let Some((directory, tag)) = path.rsplit_once(':')
         && !tag.contains('/')
     {
-        return NamedContext::Layout { directory: directory.into(), reference: Some(tag.to_string()) };
+        return NamedContext::Layout {
+            directory: directory.into(),
+            reference: Some(tag.to_string()),
+        };
     }
-    NamedContext::Layout { directory: path.into(), reference: digest }
+    NamedContext::Layout {
+        directory: path.into(),
+        reference: digest,
+    }
 }

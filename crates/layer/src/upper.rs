@@ -267,7 +267,11 @@ impl Scan<'_> {
             }
             if found.linked || found.first.is_some() {
                 match shown.get(&first) {
-                    Some(target) => entry.kind = Kind::Hardlink { target: target.clone() },
+                    Some(target) => {
+                        entry.kind = Kind::Hardlink {
+                            target: target.clone(),
+                        }
+                    }
                     None => drop(shown.insert(first, entry.path.clone())),
                 }
             }

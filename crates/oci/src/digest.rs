@@ -155,7 +155,14 @@ mod tests {
     #[test]
     fn row_25_refuses_anything_that_is_not_64_lower_case_hex_digits() {
         let upper = Digest::of(b"").to_string().replace('e', "E");
-        for text in ["", "sha256:", "sha256:../../x", "sha256:abc", "md5:00", upper.as_str()] {
+        for text in [
+            "",
+            "sha256:",
+            "sha256:../../x",
+            "sha256:abc",
+            "md5:00",
+            upper.as_str(),
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
     }

@@ -64,7 +64,10 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Platform, PlatformError> {
         let wrong = || PlatformError(text.into());
         let well = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
         let parts: Vec<&str> = text.split('/').collect();
         if text.eq_ignore_ascii_case("local") {
@@ -89,7 +92,12 @@ impl FromStr for Platform {
             ("i386" | "i686", _) => ("386".to_string(), None),
             (other, _) => (other.to_string(), variant),
         };
-        Ok(Platform { architecture, os, os_version: None, variant })
+        Ok(Platform {
+            architecture,
+            os,
+            os_version: None,
+            variant,
+        })
     }
 }
 

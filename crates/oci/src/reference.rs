@@ -94,11 +94,19 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Reference, ReferenceError> {
-        let wrong = |why| ReferenceError { text: text.chars().take(300).collect(), why };
+        let wrong = |why| ReferenceError {
+            text: text.chars().take(300).collect(),
+            why,
+        };
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => {
-                (rest, Some(digest.parse().map_err(|_| wrong("the digest is not sha256: and 64 hex digits"))?))
-            }
+            Some((rest, digest)) => (
+                rest,
+                Some(
+                    digest
+                        .parse()
+                        .map_err(|_| wrong("the digest is not sha256: and 64 hex digits"))?,
+                ),
+            ),
             None => (text, None),
         };
         let (name, tag) = match rest.rfind(':') {
@@ -125,23 +133,41 @@ impl FromStr for Reference {
             Some(_) => ("docker.io", name.to_string()),
             None => ("docker.io", format!("library/{name}")),
         };
-        let domain = if domain == "index.docker.io" { "docker.io" } else { domain };
-        let path =
-            if domain == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path };
+        let domain = if domain == "index.docker.io" {
+            "docker.io"
+        } else {
+            domain
+        };
+        let path = if domain == "docker.io" && !path.contains('/') {
+            format!("library/{path}")
+        } else {
+            path
+        };
         let starts_well = domain.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
-        if !starts_well || !domain.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b)) {
+        if !starts_well
+            || !domain
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+        {
             return Err(wrong("the registry has a character that host names cannot have"));
         }
         if path.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(wrong("repository names are lower case"));
         }
         if !path.split('/').all(well_formed_component) {
-            return Err(wrong("the repository is not words of a-z 0-9 . _ - between slashes"));
+            return Err(wrong(
+                "the repository is not words of a-z 0-9 . _ - between slashes",
+            ));
         }
         if path.len() + domain.len() > 255 {
             return Err(wrong("it is longer than 255 characters"));
         }
-        Ok(Reference { domain: domain.to_string(), path, tag: tag.map(str::to_string), digest })
+        Ok(Reference {
+            domain: domain.to_string(),
+            path,
+            tag: tag.map(str::to_string),
+            digest,
+        })
     }
 }
 
@@ -165,7 +191,10 @@ mod tests {
             ("ghcr.io/a/b:c", "ghcr.io/a/b:c"),
             ("localhost:5000/x", "localhost:5000/x"),
             ("localhost/x", "localhost/x"),
-            ("nosuchimage.invalid/never:pulled", "nosuchimage.invalid/never:pulled"),
+            (
+                "nosuchimage.invalid/never:pulled",
+                "nosuchimage.invalid/never:pulled",
+            ),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), expected);
         }
@@ -173,7 +202,17 @@ mod tests {
 
     #[test]
     fn refuses_what_could_leave_a_directory() {
-        for text in ["", "../x", "a/../b", "A", "x:", "x@sha256:12", "a//b", "x/-y", "UPPER/x y"] {
+        for text in [
+            "",
+            "../x",
+            "a/../b",
+            "A",
+            "x:",
+            "x@sha256:12",
+            "a//b",
+            "x/-y",
+            "UPPER/x y",
+        ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }

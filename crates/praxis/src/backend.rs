@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use praxis_engine::{
-    BaseRequest, BuildRequest, BuildResponse, EngineError, ErrorKind, Event, Events, ImageDescription, Settings, Site,
+    BaseRequest, BuildRequest, BuildResponse, EngineError, ErrorKind, Event, Events, ImageDescription,
+    Settings, Site,
 };
 use praxis_store::{CollectOptions, CollectReport, Store, StoreError, Usage, VerifyReport};
 
@@ -17,7 +18,10 @@ pub struct Engine(praxis_engine::Engine);
 impl Engine {
     /// Opens the store under `root`, making it (0700) if it is not there. `owns_ids`: files can get any owner.
     pub fn open(root: &Path, owns_ids: bool) -> Result<Engine, Failure> {
-        Ok(Engine(praxis_engine::Engine::open(Settings { root: root.to_path_buf(), owns_ids })?))
+        Ok(Engine(praxis_engine::Engine::open(Settings {
+            root: root.to_path_buf(),
+            owns_ids,
+        })?))
     }
 
     /// Builds.
@@ -36,7 +40,12 @@ impl Engine {
     }
 
     /// Resolves a recipe and writes its lock; gives the lock's path.
-    pub fn base_lock(&self, options: &BaseLockOptions, site: Site, events: &dyn Events) -> Result<String, Failure> {
+    pub fn base_lock(
+        &self,
+        options: &BaseLockOptions,
+        site: Site,
+        events: &dyn Events,
+    ) -> Result<String, Failure> {
         let request = BaseRequest {
             recipe: options.recipe.clone(),
             mirrors: options.mirror.mirrors.clone(),
@@ -83,7 +92,9 @@ impl Engine {
         };
         let outcome = self.0.base_update(&request, events, cancel)?;
         for path in outcome.repinned {
-            events.event(Event::Note { message: format!("re-pinned {}", path.display()) });
+            events.event(Event::Note {
+                message: format!("re-pinned {}", path.display()),
+            });
         }
         Ok(outcome.response)
     }

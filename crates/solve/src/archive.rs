@@ -16,7 +16,9 @@ use crate::source::{Content, KeptFile};
 
 /// Whether ADD unpacks what `content` holds: its bytes decide, not its name.
 pub(crate) fn is_archive(content: &Content) -> Result<bool, SolveError> {
-    let reader = content.open().map_err(|error| SolveError::environment(format!("cannot read the archive: {error}")))?;
+    let reader = content
+        .open()
+        .map_err(|error| SolveError::environment(format!("cannot read the archive: {error}")))?;
     Ok(praxis_layer::is_archive(reader))
 }
 
@@ -30,11 +32,20 @@ pub(crate) fn unpack(
 ) -> Result<(), SolveError> {
     let wrong = |error: io::Error| SolveError::environment(format!("cannot read {name}: {error}"));
     let top = draft.resolve(placement.destination.as_bytes())?;
-    draft.make_directories(&top, Made { owner: placement.owner, mode: None })?;
+    draft.make_directories(
+        &top,
+        Made {
+            owner: placement.owner,
+            mode: None,
+        },
+    )?;
     let scratch = Arc::new(workshop.store.scratch()?);
     let path = scratch.path().join("content");
     let out = File::create(&path).map_err(SolveError::io("create", &path))?;
-    let kept = Arc::new(KeptFile { path: path.clone(), _keeper: scratch });
+    let kept = Arc::new(KeptFile {
+        path: path.clone(),
+        _keeper: scratch,
+    });
     let limits = Limits::default();
     let reader = content.open().map_err(wrong)?;
     let reader = praxis_layer::decompress(BufReader::new(reader), &limits)?;
@@ -48,8 +59,12 @@ pub(crate) fn unpack(
         files: HashMap::new(),
         times: BTreeMap::new(),
     };
-    praxis_layer::read_archive(reader, &limits, &mut |entry, body| unpacker.entry(entry, body))
-        .map_err(|error: SolveError| SolveError { message: format!("{name}: {}", error.message), ..error })?;
+    praxis_layer::read_archive(reader, &limits, &mut |entry, body| unpacker.entry(entry, body)).map_err(
+        |error: SolveError| SolveError {
+            message: format!("{name}: {}", error.message),
+            ..error
+        },
+    )?;
     unpacker.out.flush().map_err(SolveError::io("write", &path))?;
     // Directories get their times when everything is in them.
     for (path, mtime) in unpacker.times {
@@ -73,9 +88,17 @@ struct Unpacker<'a, 't> {
 impl Unpacker<'_, '_> {
     /// Where a member goes: links in its parents are followed inside the root, its own name is not.
     fn place(&mut self, path: &TreePath) -> Result<TreePath, SolveError> {
-        let Some(parent) = path.parent() else { return Ok(self.top.clone()) };
+        let Some(parent) = path.parent() else {
+            return Ok(self.top.clone());
+        };
         let parent = self.draft.resolve(self.top.join_path(&parent).as_bytes())?;
-        self.draft.make_directories(&parent, Made { owner: self.owner, mode: None })?;
+        self.draft.make_directories(
+            &parent,
+            Made {
+                owner: self.owner,
+                mode: None,
+            },
+        )?;
         Ok(parent.join(path.name()))
     }
 
@@ -88,21 +111,31 @@ impl Unpacker<'_, '_> {
         let (kind, content, group) = match member.kind {
             ArchiveKind::Directory => {
                 if self.draft.seen(&place).is_some_and(|seen| !seen.is_directory()) {
-                    self.draft.put(Entry::new(place.clone(), Kind::Fifo, 0, mtime), None, None);
+                    self.draft
+                        .put(Entry::new(place.clone(), Kind::Fifo, 0, mtime), None, None);
                 }
                 self.times.insert(place.clone(), mtime);
                 (Kind::Directory { opaque: false }, None, None)
             }
             ArchiveKind::File { .. } => {
                 let (size, digest, content) = self.keep(body)?;
-                let kind = Kind::File { size, content: digest };
+                let kind = Kind::File {
+                    size,
+                    content: digest,
+                };
                 let group = self.draft.next_group();
-                self.files.insert(member.path.clone(), (place.clone(), kind.clone(), content.clone(), group));
+                self.files.insert(
+                    member.path.clone(),
+                    (place.clone(), kind.clone(), content.clone(), group),
+                );
                 (kind, Some(content), Some(group))
             }
             ArchiveKind::Hardlink { target } => {
                 let Some((_, kind, content, group)) = self.files.get(&target) else {
-                    return Err(SolveError::user(format!("hard link {} to {target}, which is no file of it", member.path)));
+                    return Err(SolveError::user(format!(
+                        "hard link {} to {target}, which is no file of it",
+                        member.path
+                    )));
                 };
                 (kind.clone(), Some(content.clone()), Some(*group))
             }
@@ -125,16 +158,24 @@ impl Unpacker<'_, '_> {
         let mut buffer = [0; 64 << 10];
         let offset = self.written;
         loop {
-            let count = body.read(&mut buffer).map_err(|error| SolveError::user(error.to_string()))?;
+            let count = body
+                .read(&mut buffer)
+                .map_err(|error| SolveError::user(error.to_string()))?;
             if count == 0 {
                 break;
             }
             hasher.update(&buffer[..count]);
-            self.out.write_all(&buffer[..count]).map_err(SolveError::io("write", &self.kept.path.clone()))?;
+            self.out
+                .write_all(&buffer[..count])
+                .map_err(SolveError::io("write", &self.kept.path.clone()))?;
             self.written += count as u64;
         }
         let length = self.written - offset;
-        let content = Content::Range { file: self.kept.clone(), offset, length };
+        let content = Content::Range {
+            file: self.kept.clone(),
+            offset,
+            length,
+        };
         Ok((length, hasher.finish(), content))
     }
 }

@@ -18,14 +18,22 @@ use crate::source::Content;
 use crate::state::State;
 use crate::{BuiltImage, ImageSettings, Solution, SolveError, Workplace};
 
+/// A command with its whole environment.
+pub struct Script {
+    /// The command and its arguments.
+    pub arguments: Vec<String>,
+    /// Names and values.
+    pub environment: Vec<(String, String)>,
+}
+
 /// A root file system that is to become a base image.
 pub struct BaseSource {
     /// Every entry.
     pub listing: Listing,
     /// The contents of its files.
     pub content: Arc<dyn ContentSource + Send>,
-    /// Commands to run in it, in order, without network: arguments and environment.
-    pub scripts: Vec<(Vec<String>, Vec<(String, String)>)>,
+    /// Commands to run in it, in order, without network.
+    pub scripts: Vec<Script>,
     /// Times later than this become this.
     pub epoch: Timestamp,
     /// The image's configuration, without layers and history.
@@ -46,16 +54,40 @@ pub fn make_base(
     events: &dyn Events,
     cancel: &AtomicBool,
 ) -> Result<BuiltImage, SolveError> {
-    let workshop =
-        Arc::new(Workshop { store: workplace.store, ownership: workplace.ownership, threads: workplace.threads });
-    let files = source.listing.entries().iter().filter(|entry| matches!(entry.kind, Kind::File { .. }));
+    let workshop = Arc::new(Workshop {
+        store: workplace.store,
+        ownership: workplace.ownership,
+        threads: workplace.threads,
+    });
+    let files = source
+        .listing
+        .entries()
+        .iter()
+        .filter(|entry| matches!(entry.kind, Kind::File { .. }));
     let contents: HashMap<_, _> = files
-        .map(|entry: &Entry| (entry.path.clone(), Content::Shared(source.content.clone(), Arc::new(entry.clone()))))
+        .map(|entry: &Entry| {
+            (
+                entry.path.clone(),
+                Content::Shared(source.content.clone(), Arc::new(entry.clone())),
+            )
+        })
         .collect();
     let mut state = State::default();
-    state.push(Arc::new(LayerHandle::made(&workshop, source.listing, contents, None)?))?;
+    state.push(Arc::new(LayerHandle::made(
+        &workshop,
+        source.listing,
+        contents,
+        None,
+    )?))?;
     if !source.scripts.is_empty() {
-        let layer = run_scripts(&workshop, &mut state, &source.scripts, source.epoch, events, cancel)?;
+        let layer = run_scripts(
+            &workshop,
+            &mut state,
+            &source.scripts,
+            source.epoch,
+            events,
+            cancel,
+        )?;
         state = layer;
         let (listing, contents) = merged_layers(&state)?;
         let listing = (source.settle)(&listing);
@@ -65,16 +97,31 @@ pub fn make_base(
     let layers = state.layers().to_vec();
     let mut config = source.config;
     let created = crate::rfc3339(source.epoch);
-    config.history = vec![History { created: Some(created), created_by: Some(source.created_by), ..History::default() }];
-    let solution = Solution { workshop, layers, state, steps: 0, cached: 0, outlook: Vec::new() };
-    let settings = ImageSettings { annotations: Default::default(), compression: Compression::Gzip, created: source.epoch };
+    config.history = vec![History {
+        created: Some(created),
+        created_by: Some(source.created_by),
+        ..History::default()
+    }];
+    let solution = Solution {
+        workshop,
+        layers,
+        state,
+        steps: 0,
+        cached: 0,
+        outlook: Vec::new(),
+    };
+    let settings = ImageSettings {
+        annotations: Default::default(),
+        compression: Compression::Gzip,
+        created: source.epoch,
+    };
     solution.image(&config, &settings, events)
 }
 
 fn run_scripts(
     workshop: &Arc<Workshop>,
     state: &mut State,
-    scripts: &[(Vec<String>, Vec<(String, String)>)],
+    scripts: &[Script],
     epoch: Timestamp,
     events: &dyn Events,
     cancel: &AtomicBool,
@@ -86,10 +133,17 @@ fn run_scripts(
         name: arguments.join(" ").lines().next().unwrap_or_default().to_string(),
         line: None,
     };
-    let steps = scripts.iter().enumerate().map(|(index, (arguments, _))| info(index, arguments)).collect();
+    let steps = scripts
+        .iter()
+        .enumerate()
+        .map(|(index, script)| info(index, &script.arguments))
+        .collect();
     events.event(Event::Planned { steps });
     let settings = RunSettings {
-        site: SiteLoan { resolv_conf: "# no network\n".into(), ..SiteLoan::default() },
+        site: SiteLoan {
+            resolv_conf: "# no network\n".into(),
+            ..SiteLoan::default()
+        },
         secrets: Default::default(),
         ssh: Default::default(),
         add_hosts: Vec::new(),
@@ -97,12 +151,12 @@ fn run_scripts(
         allow_insecure: false,
     };
     let mut done = state.clone();
-    for (number, (arguments, environment)) in scripts.iter().enumerate() {
+    for (number, script) in scripts.iter().enumerate() {
         let started = std::time::Instant::now();
         events.event(Event::Started { step: number });
         let run = Run {
-            arguments: arguments.clone(),
-            environment: environment.clone(),
+            arguments: script.arguments.clone(),
+            environment: script.environment.clone(),
             hidden_environment: Vec::new(),
             directory: "/".into(),
             user: String::new(),
@@ -113,11 +167,27 @@ fn run_scripts(
         };
         let prepared = Prepared::without_mounts(&run);
         let mut lines = Lines::new(events, number);
-        let made = prepared.execute(workshop, &mut done, &settings, false, &mut |stream, bytes| lines.take(stream, bytes), cancel);
+        let made = prepared.execute(
+            workshop,
+            &mut done,
+            &settings,
+            false,
+            &mut |stream, bytes| lines.take(stream, bytes),
+            cancel,
+        );
         lines.finish();
-        let made = made.inspect_err(|error| events.event(Event::Failed { step: number, error: error.message.clone() }))?;
+        let made = made.inspect_err(|error| {
+            events.event(Event::Failed {
+                step: number,
+                error: error.message.clone(),
+            })
+        })?;
         done.push(Arc::new(made))?;
-        events.event(Event::Finished { step: number, cached: false, took: started.elapsed() });
+        events.event(Event::Finished {
+            step: number,
+            cached: false,
+            took: started.elapsed(),
+        });
     }
     Ok(done)
 }

@@ -32,7 +32,15 @@ pub(crate) fn lease_cache(
     initial: Option<&BoundTree>,
     fresh: bool,
 ) -> Result<CacheLease, SolveError> {
-    let MountKind::Cache { id, sharing, mode, uid, gid, .. } = kind else {
+    let MountKind::Cache {
+        id,
+        sharing,
+        mode,
+        uid,
+        gid,
+        ..
+    } = kind
+    else {
         return Err(SolveError::internal("no cache mount"));
     };
     for number in 0..1000 {
@@ -61,10 +69,17 @@ pub(crate) fn lease_cache(
         if fresh && path.exists() {
             fs::remove_dir_all(&path).map_err(SolveError::io("empty", &path))?;
         }
-        make(workshop, &path, initial, (mode.unwrap_or(0o755), uid.unwrap_or(0), gid.unwrap_or(0)))?;
+        make(
+            workshop,
+            &path,
+            initial,
+            (mode.unwrap_or(0o755), uid.unwrap_or(0), gid.unwrap_or(0)),
+        )?;
         return Ok(CacheLease { path, _lock: lock });
     }
-    Err(SolveError::environment(format!("cache mount {id}: a thousand builds use it")))
+    Err(SolveError::environment(format!(
+        "cache mount {id}: a thousand builds use it"
+    )))
 }
 
 /// Makes the directory in a scratch place and moves it in, so that a half-filled one is never seen.
@@ -84,7 +99,8 @@ fn make(
         _ => fs::create_dir(&made).map_err(SolveError::io("create", &made))?,
     }
     chown(&made, Some(uid), Some(gid)).map_err(SolveError::io("own", &made))?;
-    fs::set_permissions(&made, fs::Permissions::from_mode(mode)).map_err(SolveError::io("set the mode of", &made))?;
+    fs::set_permissions(&made, fs::Permissions::from_mode(mode))
+        .map_err(SolveError::io("set the mode of", &made))?;
     match fs::rename(&made, path) {
         Err(error) if !path.is_dir() => Err(SolveError::io("create", path)(error)),
         _ => Ok(()),
@@ -112,7 +128,8 @@ fn copy_directory(from: &Path, to: &Path) -> Result<(), SolveError> {
         }
         std::os::unix::fs::lchown(&target, uid, gid).map_err(SolveError::io("own", &target))?;
         if !metadata.is_symlink() {
-            fs::set_permissions(&target, metadata.permissions()).map_err(SolveError::io("set the mode of", &target))?;
+            fs::set_permissions(&target, metadata.permissions())
+                .map_err(SolveError::io("set the mode of", &target))?;
         }
     }
     Ok(())

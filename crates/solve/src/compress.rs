@@ -24,11 +24,19 @@ struct Queue {
 
 impl Compressor {
     pub fn new(compression: Compression) -> Compressor {
-        Compressor { compression, queue: Mutex::default(), changed: Condvar::new() }
+        Compressor {
+            compression,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 
     pub fn add(&self, layer: Arc<LayerHandle>) {
-        self.queue.lock().expect("no panic while held").waiting.push_back(layer);
+        self.queue
+            .lock()
+            .expect("no panic while held")
+            .waiting
+            .push_back(layer);
         self.changed.notify_one();
     }
 

@@ -87,8 +87,12 @@ impl ContextDirectory {
     ) -> Result<ContextDirectory, SolveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
-            SolveError::user(format!("build context {}: {}", path.display(), io::Error::from(error)))
-                .with_hint("the last argument of `praxis build` is a directory; `.` is this one")
+            SolveError::user(format!(
+                "build context {}: {}",
+                path.display(),
+                io::Error::from(error)
+            ))
+            .with_hint("the last argument of `praxis build` is a directory; `.` is this one")
         })?;
         let digests = remembered.and_then(decode).unwrap_or_default();
         Ok(ContextDirectory {
@@ -97,7 +101,10 @@ impl ContextDirectory {
             filter,
             times,
             directories: Mutex::default(),
-            known: Mutex::new(Known { digests, changed: false }),
+            known: Mutex::new(Known {
+                digests,
+                changed: false,
+            }),
             threads: std::thread::available_parallelism().map_or(2, usize::from),
         })
     }
@@ -111,7 +118,13 @@ impl ContextDirectory {
     /// Opens a file, never through a link. What took its place meanwhile and is no regular file is not read.
     pub(crate) fn open_file(&self, path: &TreePath) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = File::from(openat2(&self.root, path.as_path(), flags, Mode::empty(), confined())?);
+        let file = File::from(openat2(
+            &self.root,
+            path.as_path(),
+            flags,
+            Mode::empty(),
+            confined(),
+        )?);
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is no regular file any more"));
         }
@@ -123,7 +136,10 @@ impl ContextDirectory {
             return Ok(known.clone());
         }
         let listed = Arc::new(self.read_directory(path)?);
-        self.directories.lock().expect("no panic while held").insert(path.clone(), listed.clone());
+        self.directories
+            .lock()
+            .expect("no panic while held")
+            .insert(path.clone(), listed.clone());
         Ok(listed)
     }
 
@@ -131,7 +147,11 @@ impl ContextDirectory {
         let shown = self.path.join(path.as_path());
         let wrong = |error: rustix::io::Errno| SolveError::io("read", &shown)(error.into());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let here = if path.is_root() { Path::new(".") } else { path.as_path() };
+        let here = if path.is_root() {
+            Path::new(".")
+        } else {
+            path.as_path()
+        };
         let directory = openat2(&self.root, here, flags, Mode::empty(), confined()).map_err(wrong)?;
         let mut nodes = Vec::new();
         for entry in Dir::read_from(&directory).map_err(wrong)? {
@@ -160,7 +180,11 @@ impl ContextDirectory {
                 }
                 node.mode = 0o755;
             }
-            nodes.push(ContextNode { name: name.to_vec(), node, state: FileState::of(&stat) });
+            nodes.push(ContextNode {
+                name: name.to_vec(),
+                node,
+                state: FileState::of(&stat),
+            });
         }
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(nodes)
@@ -175,36 +199,52 @@ impl ContextDirectory {
         let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         let kind = match FileType::from_raw_mode(stat.st_mode as RawMode) {
             FileType::Directory => NodeKind::Directory,
-            FileType::RegularFile => NodeKind::File { size: stat.st_size as u64 },
+            FileType::RegularFile => NodeKind::File {
+                size: stat.st_size as u64,
+            },
             FileType::Symlink => {
                 let name = std::ffi::OsStr::from_bytes(name);
                 let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
-                NodeKind::Symlink { target: target.into_bytes() }
+                NodeKind::Symlink {
+                    target: target.into_bytes(),
+                }
             }
-            FileType::CharacterDevice => NodeKind::Character { major: device.0, minor: device.1 },
-            FileType::BlockDevice => NodeKind::Block { major: device.0, minor: device.1 },
+            FileType::CharacterDevice => NodeKind::Character {
+                major: device.0,
+                minor: device.1,
+            },
+            FileType::BlockDevice => NodeKind::Block {
+                major: device.0,
+                minor: device.1,
+            },
             FileType::Fifo => NodeKind::Fifo,
             // A socket has no content that could be copied; like BuildKit, it becomes an empty file.
             _ => NodeKind::File { size: 0 },
         };
         let mtime = self.times.unwrap_or(Timestamp {
-            seconds: stat.st_mtime as i64,
+            seconds: stat.st_mtime,
             nanoseconds: stat.st_mtime_nsec as u32,
         });
         let several = stat.st_nlink > 1 && matches!(kind, NodeKind::File { .. });
         Ok(SourceNode {
-            mode: if matches!(kind, NodeKind::Symlink { .. }) { 0o777 } else { stat.st_mode as u32 & 0o7777 },
+            mode: if matches!(kind, NodeKind::Symlink { .. }) {
+                0o777
+            } else {
+                stat.st_mode & 0o7777
+            },
             kind,
             uid: 0,
             gid: 0,
             mtime,
             xattrs: Default::default(),
-            inode: several.then(|| (stat.st_dev as u64, stat.st_ino.to_le_bytes().to_vec())),
+            inode: several.then(|| (stat.st_dev, stat.st_ino.to_le_bytes().to_vec())),
         })
     }
 
     fn find(&self, path: &TreePath) -> Result<Option<ContextNode>, SolveError> {
-        let Some(parent) = path.parent() else { return Ok(None) };
+        let Some(parent) = path.parent() else {
+            return Ok(None);
+        };
         if !parent.is_root() && !self.find(&parent)?.is_some_and(|node| node.node.is_directory()) {
             return Ok(None);
         }
@@ -221,7 +261,12 @@ impl ContextDirectory {
         let shown = self.path.join(path.as_path());
         let state = self.find(path)?.map(|node| node.state);
         if let Some(state) = state
-            && let Some((known, digest)) = self.known.lock().expect("no panic while held").digests.get(path.as_bytes())
+            && let Some((known, digest)) = self
+                .known
+                .lock()
+                .expect("no panic while held")
+                .digests
+                .get(path.as_bytes())
             && *known == state
         {
             return Ok(*digest);
@@ -240,7 +285,10 @@ impl ContextDirectory {
             hasher.update(&buffer[..count]);
         }
         if hasher.length() != size {
-            return Err(SolveError::user(format!("{} changed while it was read", shown.display())));
+            return Err(SolveError::user(format!(
+                "{} changed while it was read",
+                shown.display()
+            )));
         }
         let digest = hasher.finish();
         // Only what was listed is remembered, not what may have taken its place before it was opened.
@@ -260,18 +308,20 @@ fn confined() -> ResolveFlags {
 impl FileState {
     fn of(stat: &Stat) -> FileState {
         FileState {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
+            device: stat.st_dev,
+            inode: stat.st_ino,
             size: stat.st_size as u64,
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u32),
+            modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
+            changed: (stat.st_ctime, stat.st_ctime_nsec as u32),
         }
     }
 
     /// Whether the file was last changed long enough before `moment` that a later change must show in its times.
     fn is_settled(&self, moment: SystemTime) -> bool {
         let changed = UNIX_EPOCH + std::time::Duration::new(self.changed.0.max(0) as u64, self.changed.1);
-        moment.duration_since(changed).is_ok_and(|age| age.as_millis() >= 50)
+        moment
+            .duration_since(changed)
+            .is_ok_and(|age| age.as_millis() >= 50)
     }
 }
 
@@ -292,7 +342,11 @@ impl SourceTree for Arc<ContextDirectory> {
     }
 
     fn children(&self, path: &TreePath) -> Result<Vec<Vec<u8>>, SolveError> {
-        Ok(self.directory(path)?.iter().map(|node| node.name.clone()).collect())
+        Ok(self
+            .directory(path)?
+            .iter()
+            .map(|node| node.name.clone())
+            .collect())
     }
 
     fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError> {
@@ -305,7 +359,9 @@ impl SourceTree for Arc<ContextDirectory> {
                     return Ok(done);
                 }
                 for (index, (path, node)) in paths.iter().enumerate().skip(start).take(64) {
-                    let NodeKind::File { size } = node.kind else { continue };
+                    let NodeKind::File { size } = node.kind else {
+                        continue;
+                    };
                     done.push((index, self.digest(path, size)?));
                 }
             }
@@ -314,7 +370,11 @@ impl SourceTree for Arc<ContextDirectory> {
             let threads = if paths.len() > 64 { self.threads } else { 1 };
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let mut parts = vec![work()];
-            parts.extend(others.into_iter().map(|thread| thread.join().expect("no panic in hashing")));
+            parts.extend(
+                others
+                    .into_iter()
+                    .map(|thread| thread.join().expect("no panic in hashing")),
+            );
             parts.into_iter().collect()
         });
         let mut digests = vec![Digest::of(b""); paths.len()];
@@ -340,7 +400,13 @@ fn encode(digests: &HashMap<Vec<u8>, (FileState, Digest)>) -> Vec<u8> {
     for (path, (state, digest)) in digests {
         bytes.extend((path.len() as u32).to_le_bytes());
         bytes.extend(path);
-        for number in [state.device, state.inode, state.size, state.modified.0 as u64, state.changed.0 as u64] {
+        for number in [
+            state.device,
+            state.inode,
+            state.size,
+            state.modified.0 as u64,
+            state.changed.0 as u64,
+        ] {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(state.modified.1.to_le_bytes());
@@ -371,7 +437,19 @@ fn decode(bytes: &[u8]) -> Option<HashMap<Vec<u8>, (FileState, Digest)>> {
         let (modified, changed) = (long(&mut rest)? as i64, long(&mut rest)? as i64);
         let (modified, changed) = ((modified, short(&mut rest)?), (changed, short(&mut rest)?));
         let digest = Digest::from_bytes(take(&mut rest, 32)?.try_into().ok()?);
-        digests.insert(path, (FileState { device, inode, size, modified, changed }, digest));
+        digests.insert(
+            path,
+            (
+                FileState {
+                    device,
+                    inode,
+                    size,
+                    modified,
+                    changed,
+                },
+                digest,
+            ),
+        );
     }
     Some(digests)
 }

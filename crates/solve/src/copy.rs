@@ -25,7 +25,10 @@ impl Placement<'_> {
             Some(ModeChange::Octal(bits)) => Some(*bits),
             _ => None,
         };
-        Made { owner: self.owner, mode }
+        Made {
+            owner: self.owner,
+            mode,
+        }
     }
 
     /// Makes the parents of the destination, or the destination itself if it was written as a directory, and
@@ -52,19 +55,33 @@ pub(crate) fn copy(
     let mut target = placement.prepare(draft)?;
     let into = draft.seen(&target);
     let source_is_directory = selected.node.is_directory();
-    if !source_is_directory && into.as_ref().is_some_and(|seen| seen.is_directory()) && !selected.name.is_empty() {
+    if !source_is_directory
+        && into.as_ref().is_some_and(|seen| seen.is_directory())
+        && !selected.name.is_empty()
+    {
         target = target.join(&selected.name);
     }
-    let ensure = if source_is_directory && into.is_none() { Some(target.clone()) } else { target.parent() };
+    let ensure = if source_is_directory && into.is_none() {
+        Some(target.clone())
+    } else {
+        target.parent()
+    };
     if let Some(directory) = ensure {
         draft.make_directories(&directory, placement.made())?;
     }
-    let mut copier = Copier { draft, tree, placement, groups: HashMap::new() };
+    let mut copier = Copier {
+        draft,
+        tree,
+        placement,
+        groups: HashMap::new(),
+    };
     if !source_is_directory {
         return copier.file(&target, &selected.path, &selected.node, selected.digest);
     }
     if !copier.draft.seen(&target).is_some_and(|seen| seen.is_directory()) {
-        return Err(SolveError::user(format!("cannot copy to non-directory: {target}")));
+        return Err(SolveError::user(format!(
+            "cannot copy to non-directory: {target}"
+        )));
     }
     for entry in &selected.inside {
         let place = target.join_path(&entry.relative);
@@ -118,15 +135,26 @@ impl Copier<'_, '_> {
         digest: Option<Digest>,
     ) -> Result<(), SolveError> {
         if self.draft.seen(place).is_some_and(|seen| seen.is_directory()) {
-            return Err(SolveError::user(format!("cannot replace to directory {place} with file")));
+            return Err(SolveError::user(format!(
+                "cannot replace to directory {place} with file"
+            )));
         }
         let kind = match &node.kind {
-            NodeKind::File { size } => {
-                Kind::File { size: *size, content: digest.unwrap_or_else(|| Digest::of(b"")) }
-            }
-            NodeKind::Symlink { target } => Kind::Symlink { target: target.clone() },
-            NodeKind::Character { major, minor } => Kind::Character { major: *major, minor: *minor },
-            NodeKind::Block { major, minor } => Kind::Block { major: *major, minor: *minor },
+            NodeKind::File { size } => Kind::File {
+                size: *size,
+                content: digest.unwrap_or_else(|| Digest::of(b"")),
+            },
+            NodeKind::Symlink { target } => Kind::Symlink {
+                target: target.clone(),
+            },
+            NodeKind::Character { major, minor } => Kind::Character {
+                major: *major,
+                minor: *minor,
+            },
+            NodeKind::Block { major, minor } => Kind::Block {
+                major: *major,
+                minor: *minor,
+            },
             NodeKind::Fifo => Kind::Fifo,
             NodeKind::Directory => return Err(SolveError::internal("a directory copied as a file")),
         };

@@ -19,7 +19,11 @@ pub(crate) fn layer(
 ) -> Result<LayerHandle, SolveError> {
     let empty = Tree::new();
     let mut draft = Draft::new(&empty, epoch, false);
-    let placement = Placement { destination: "/", owner: None, mode: None };
+    let placement = Placement {
+        destination: "/",
+        owner: None,
+        mode: None,
+    };
     for selected in select(&directory, "/", &SelectOptions::default())? {
         copy(&mut draft, &directory, &selected, &placement)?;
     }

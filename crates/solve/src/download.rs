@@ -27,7 +27,11 @@ pub(crate) fn download(
     let wrong = |why: String| SolveError::user(format!("failed to load {url}: {why}"));
     let agent = agent(site, url).map_err(wrong)?;
     let mut response = agent.get(url).call().map_err(|error| wrong(error.to_string()))?;
-    let modified = response.headers().get("last-modified").and_then(|value| value.to_str().ok()).and_then(http_date);
+    let modified = response
+        .headers()
+        .get("last-modified")
+        .and_then(|value| value.to_str().ok())
+        .and_then(http_date);
     let scratch = Arc::new(workshop.store.scratch()?);
     let path = scratch.path().join("content");
     let mut out = File::create(&path).map_err(SolveError::io("create", &path))?;
@@ -35,18 +39,35 @@ pub(crate) fn download(
     let mut buffer = vec![0; 128 << 10];
     let mut reader = response.body_mut().with_config().limit(LIMIT).reader();
     loop {
-        let count = reader.read(&mut buffer).map_err(|error| wrong(error.to_string()))?;
+        let count = reader
+            .read(&mut buffer)
+            .map_err(|error| wrong(error.to_string()))?;
         if count == 0 {
             break;
         }
         hasher.update(&buffer[..count]);
-        out.write_all(&buffer[..count]).map_err(SolveError::io("write", &path))?;
+        out.write_all(&buffer[..count])
+            .map_err(SolveError::io("write", &path))?;
     }
     let size = hasher.length();
-    let file = Arc::new(KeptFile { path, _keeper: scratch });
-    let content = Content::Range { file, offset: 0, length: size };
+    let file = Arc::new(KeptFile {
+        path,
+        _keeper: scratch,
+    });
+    let content = Content::Range {
+        file,
+        offset: 0,
+        length: size,
+    };
     let mtime = modified.map_or(epoch, Timestamp::seconds);
-    Ok(SingleFile::new(&name_of(url), size, 0o600, mtime, hasher.finish(), content))
+    Ok(SingleFile::new(
+        &name_of(url),
+        size,
+        0o600,
+        mtime,
+        hasher.finish(),
+        content,
+    ))
 }
 
 fn agent(site: &SiteLoan, url: &str) -> Result<ureq::Agent, String> {
@@ -64,24 +85,48 @@ fn agent(site: &SiteLoan, url: &str) -> Result<ureq::Agent, String> {
                 _ => None,
             })
             .collect();
-        let tls = ureq::tls::TlsConfig::builder().root_certs(certificates.into()).build();
+        let tls = ureq::tls::TlsConfig::builder()
+            .root_certs(certificates.into())
+            .build();
         config = config.tls_config(tls);
     }
-    let variable = if url.starts_with("https:") { "https_proxy" } else { "http_proxy" };
-    let proxy = site.proxies.iter().find(|(name, _)| name.eq_ignore_ascii_case(variable)).map(|(_, value)| value);
-    let proxy = proxy.filter(|_| !bypasses(site, url)).map(|proxy| ureq::Proxy::new(proxy)).transpose();
+    let variable = if url.starts_with("https:") {
+        "https_proxy"
+    } else {
+        "http_proxy"
+    };
+    let proxy = site
+        .proxies
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(variable))
+        .map(|(_, value)| value);
+    let proxy = proxy
+        .filter(|_| !bypasses(site, url))
+        .map(|proxy| ureq::Proxy::new(proxy))
+        .transpose();
     config = config.proxy(proxy.map_err(|error| format!("proxy: {error}"))?);
     Ok(config.build().into())
 }
 
 /// Whether `no_proxy` names the host of `url`.
 fn bypasses(site: &SiteLoan, url: &str) -> bool {
-    let host = url.split("://").nth(1).unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
-    let list = site.proxies.iter().find(|(name, _)| name.eq_ignore_ascii_case("no_proxy"));
+    let host = url
+        .split("://")
+        .nth(1)
+        .unwrap_or_default()
+        .split(['/', ':'])
+        .next()
+        .unwrap_or_default();
+    let list = site
+        .proxies
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("no_proxy"));
     let in_list = list.is_some_and(|(_, list)| {
-        list.split(',').map(|part| part.trim().trim_start_matches('.')).any(|part| {
-            part == "*" || (!part.is_empty() && (host == part || host.ends_with(&format!(".{part}"))))
-        })
+        list.split(',')
+            .map(|part| part.trim().trim_start_matches('.'))
+            .any(|part| {
+                part == "*" || (!part.is_empty() && (host == part || host.ends_with(&format!(".{part}"))))
+            })
     });
     in_list || host == "localhost" || host == "127.0.0.1"
 }
@@ -104,12 +149,20 @@ fn name_of(url: &str) -> Vec<u8> {
 fn http_date(text: &str) -> Option<i64> {
     let mut parts = text.split_whitespace().skip(1);
     let day: i64 = parts.next()?.parse().ok()?;
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let month_name = parts.next()?;
     let month = months.iter().position(|name| *name == month_name)? as i64 + 1;
     let year: i64 = parts.next()?.parse().ok()?;
-    let clock: Vec<i64> = parts.next()?.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [hour, minute, second] = clock.as_slice() else { return None };
+    let clock: Vec<i64> = parts
+        .next()?
+        .split(':')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    let [hour, minute, second] = clock.as_slice() else {
+        return None;
+    };
     let sensible = (1970..10_000).contains(&year)
         && (1..=31).contains(&day)
         && clock.iter().all(|part| (0..=60).contains(part));

@@ -49,7 +49,14 @@ pub(crate) struct Made {
 
 impl<'t> Draft<'t> {
     pub fn new(base: &'t Tree, epoch: Timestamp, detached: bool) -> Draft<'t> {
-        Draft { base, changes: BTreeMap::new(), hiders: BTreeSet::new(), epoch, detached, groups: 0 }
+        Draft {
+            base,
+            changes: BTreeMap::new(),
+            hiders: BTreeSet::new(),
+            epoch,
+            detached,
+            groups: 0,
+        }
     }
 
     /// Everything later than the epoch becomes the epoch.
@@ -66,13 +73,21 @@ impl<'t> Draft<'t> {
     /// What is at `path`, not following a link.
     pub fn seen(&self, path: &TreePath) -> Option<Seen> {
         if let Some(Change { entry, .. }) = self.changes.get(path) {
-            return Some(Seen { kind: entry.kind.clone(), mode: entry.mode, gid: entry.gid });
+            return Some(Seen {
+                kind: entry.kind.clone(),
+                mode: entry.mode,
+                gid: entry.gid,
+            });
         }
         if (self.detached && !path.is_root()) || self.is_hidden(path) {
             return None;
         }
         let node = self.base.get(path)?;
-        Some(Seen { kind: node.kind.clone(), mode: node.mode, gid: node.gid })
+        Some(Seen {
+            kind: node.kind.clone(),
+            mode: node.mode,
+            gid: node.gid,
+        })
     }
 
     fn is_hidden(&self, path: &TreePath) -> bool {
@@ -101,10 +116,16 @@ impl<'t> Draft<'t> {
     pub fn make_directories(&mut self, path: &TreePath, made: Made) -> Result<(), SolveError> {
         match self.seen(path) {
             Some(seen) if seen.is_directory() => return Ok(()),
-            Some(_) => return Err(SolveError::user(format!("cannot make the directory {path}: it is not a directory"))),
+            Some(_) => {
+                return Err(SolveError::user(format!(
+                    "cannot make the directory {path}: it is not a directory"
+                )));
+            }
             None => {}
         }
-        let Some(parent) = path.parent() else { return Ok(()) };
+        let Some(parent) = path.parent() else {
+            return Ok(());
+        };
         self.make_directories(&parent, made)?;
         let mut entry = self.new_directory(path, made.mode.unwrap_or(0o755) & 0o777);
         if self.detached && self.base.get(path).is_some_and(|node| node.is_directory()) {
@@ -152,12 +173,26 @@ impl<'t> Draft<'t> {
                 self.hiders.insert(path.clone());
             }
         }
-        self.changes.insert(path, Change { entry, content, group });
+        self.changes.insert(
+            path,
+            Change {
+                entry,
+                content,
+                group,
+            },
+        );
     }
 
     fn below(&self, path: &TreePath) -> Vec<TreePath> {
-        let after = self.changes.range(path.clone()..).skip_while(|(key, _)| *key == path);
-        after.map(|(key, _)| key).take_while(|key| key.starts_with(path)).cloned().collect()
+        let after = self
+            .changes
+            .range(path.clone()..)
+            .skip_while(|(key, _)| *key == path);
+        after
+            .map(|(key, _)| key)
+            .take_while(|key| key.starts_with(path))
+            .cloned()
+            .collect()
     }
 
     /// Sets the time of modification of a directory.
@@ -169,7 +204,9 @@ impl<'t> Draft<'t> {
             change.entry.mtime = mtime;
             return;
         }
-        let Some(node) = (!self.is_hidden(path)).then(|| self.base.get(path)).flatten() else { return };
+        let Some(node) = (!self.is_hidden(path)).then(|| self.base.get(path)).flatten() else {
+            return;
+        };
         if node.is_directory() && node.mtime != mtime {
             let mut entry = node.entry(path.clone());
             entry.kind = Kind::Directory { opaque: false };
@@ -192,7 +229,14 @@ impl<'t> Draft<'t> {
                 let mut entry = node.entry(path.clone());
                 entry.kind = Kind::Directory { opaque: false };
                 parent = path.parent();
-                missing.insert(path, Change { entry, content: None, group: None });
+                missing.insert(
+                    path,
+                    Change {
+                        entry,
+                        content: None,
+                        group: None,
+                    },
+                );
             }
         }
         self.changes.extend(missing);
@@ -209,7 +253,9 @@ impl<'t> Draft<'t> {
             if let Some(group) = change.group {
                 match first.get(&group) {
                     Some(target) => {
-                        entry.kind = Kind::Hardlink { target: target.clone() };
+                        entry.kind = Kind::Hardlink {
+                            target: target.clone(),
+                        };
                         entries.push(entry);
                         continue;
                     }
@@ -244,12 +290,19 @@ mod tests {
 
     fn base() -> Tree {
         let directory = |path: &str, mode| {
-            Entry::new(path.into(), Kind::Directory { opaque: false }, mode, Timestamp::seconds(1))
+            Entry::new(
+                path.into(),
+                Kind::Directory { opaque: false },
+                mode,
+                Timestamp::seconds(1),
+            )
         };
         let mut tree = Tree::new();
         let mut owned = directory("owned", 0o2775);
         owned.gid = 10;
-        let link = Kind::Symlink { target: b"/owned".to_vec() };
+        let link = Kind::Symlink {
+            target: b"/owned".to_vec(),
+        };
         let link = Entry::new("link".into(), link, 0o777, Timestamp::seconds(1));
         tree.apply(0, &Listing::new(vec![owned, directory("owned/in", 0o755), link]));
         tree
@@ -262,18 +315,37 @@ mod tests {
         let path = draft.resolve(b"/link/new").unwrap();
         draft.make_directories(&path, Made::default()).unwrap();
         let (listing, _) = draft.finish();
-        let shown: Vec<_> =
-            listing.entries().iter().map(|entry| (entry.path.to_string(), entry.mode, entry.gid)).collect();
-        assert_eq!(shown, [("/owned".into(), 0o2775, 10), ("/owned/new".into(), 0o2755, 10)]);
+        let shown: Vec<_> = listing
+            .entries()
+            .iter()
+            .map(|entry| (entry.path.to_string(), entry.mode, entry.gid))
+            .collect();
+        assert_eq!(
+            shown,
+            [("/owned".into(), 0o2775, 10), ("/owned/new".into(), 0o2755, 10)]
+        );
     }
 
     #[test]
     fn a_file_over_a_directory_hides_what_was_in_it() {
         let tree = base();
         let mut draft = Draft::new(&tree, Timestamp::seconds(9), false);
-        draft.put(Entry::new("owned".into(), Kind::Fifo, 0o644, Timestamp::seconds(2)), None, None);
+        draft.put(
+            Entry::new("owned".into(), Kind::Fifo, 0o644, Timestamp::seconds(2)),
+            None,
+            None,
+        );
         assert!(draft.seen(&"owned/in".into()).is_none());
-        draft.put(Entry::new("owned".into(), Kind::Directory { opaque: false }, 0o700, Timestamp::seconds(2)), None, None);
+        draft.put(
+            Entry::new(
+                "owned".into(),
+                Kind::Directory { opaque: false },
+                0o700,
+                Timestamp::seconds(2),
+            ),
+            None,
+            None,
+        );
         assert!(draft.seen(&"owned/in".into()).is_none());
         let (listing, _) = draft.finish();
         assert_eq!(listing.entries()[0].kind, Kind::Directory { opaque: true });

@@ -52,7 +52,13 @@ impl SolveError {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> SolveError {
-        SolveError { kind, message: message.into(), hint: None, line: None, exit_code: None }
+        SolveError {
+            kind,
+            message: message.into(),
+            hint: None,
+            line: None,
+            exit_code: None,
+        }
     }
 
     /// The same with advice.

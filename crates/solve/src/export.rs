@@ -55,15 +55,23 @@ pub fn export(
 ) -> Result<(), SolveError> {
     let layout = match (kind, image) {
         (ExportKind::Oci | ExportKind::Docker, Some(image)) => Some(Layout::new(image, tags, kind)?),
-        (ExportKind::Oci | ExportKind::Docker, None) => return Err(SolveError::internal("an export without an image")),
+        (ExportKind::Oci | ExportKind::Docker, None) => {
+            return Err(SolveError::internal("an export without an image"));
+        }
         _ => None,
     };
     let store = &solution.workshop.store;
     let bytes = match (destination, layout) {
-        (Destination::File(path), Some(layout)) => write_archive(store, path, Some(&layout.key(kind)), |out| layout.write_tar(store, out))?,
+        (Destination::File(path), Some(layout)) => {
+            write_archive(store, path, Some(&layout.key(kind)), |out| {
+                layout.write_tar(store, out)
+            })?
+        }
         (Destination::StandardOutput, Some(layout)) => layout.write_tar(store, &mut io::stdout().lock())?,
         (Destination::Directory(path), Some(layout)) => layout.write_directory(store, path)?,
-        (Destination::File(path), None) => write_archive(store, path, None, |out| write_root_tar(solution, out))?,
+        (Destination::File(path), None) => {
+            write_archive(store, path, None, |out| write_root_tar(solution, out))?
+        }
         (Destination::StandardOutput, None) => write_root_tar(solution, &mut io::stdout().lock())?,
         (Destination::Directory(path), None) => write_root_directory(solution, path)?,
     };
@@ -71,7 +79,11 @@ pub fn export(
         Destination::File(path) | Destination::Directory(path) => path.display().to_string(),
         Destination::StandardOutput => "-".into(),
     };
-    events.event(Event::Exported { kind: format!("{kind:?}").to_lowercase(), destination: shown, bytes });
+    events.event(Event::Exported {
+        kind: format!("{kind:?}").to_lowercase(),
+        destination: shown,
+        bytes,
+    });
     Ok(())
 }
 
@@ -90,9 +102,13 @@ fn write_archive(
             return Ok(fs::metadata(path).map_or(0, |metadata| metadata.len()));
         }
     }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     if path.is_dir() {
-        return Err(SolveError::user(format!("{} is a directory", path.display())).with_hint("give a file, or tar=false"));
+        return Err(SolveError::user(format!("{} is a directory", path.display()))
+            .with_hint("give a file, or tar=false"));
     }
     let temporary = path.with_file_name(format!(".{name}.praxis-{}", std::process::id()));
     let (file, keeper) = create_new(&temporary)?;
@@ -111,7 +127,11 @@ fn write_archive(
 /// somebody put there is never written through.
 fn create_new(path: &Path) -> Result<(File, RemoveOnDrop), SolveError> {
     let _ = fs::remove_file(path);
-    let file = File::options().write(true).create_new(true).open(path).map_err(SolveError::io("create", path))?;
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(SolveError::io("create", path))?;
     Ok((file, RemoveOnDrop(path.to_path_buf())))
 }
 
@@ -135,12 +155,20 @@ impl Layout {
             let mut descriptor = image.manifest.clone();
             if let Some(tag) = tag {
                 let short = tag.rsplit_once(':').map_or("latest", |(_, short)| short);
-                descriptor.annotations.insert("io.containerd.image.name".into(), tag.clone());
-                descriptor.annotations.insert("org.opencontainers.image.ref.name".into(), short.into());
+                descriptor
+                    .annotations
+                    .insert("io.containerd.image.name".into(), tag.clone());
+                descriptor
+                    .annotations
+                    .insert("org.opencontainers.image.ref.name".into(), short.into());
             }
             descriptor
         };
-        let manifests = if tags.is_empty() { vec![entry(None)] } else { tags.iter().map(|tag| entry(Some(tag))).collect() };
+        let manifests = if tags.is_empty() {
+            vec![entry(None)]
+        } else {
+            tags.iter().map(|tag| entry(Some(tag))).collect()
+        };
         let index = Index {
             schema_version: 2,
             media_type: Some(media_type::INDEX.into()),
@@ -153,13 +181,24 @@ impl Layout {
         let encode = |value: &serde_json::Value| serde_json::to_vec(value).unwrap_or_default();
         let index = serde_json::to_vec(&index).map_err(|error| SolveError::internal(error.to_string()))?;
         let mut small = vec![
-            ("oci-layout".to_string(), encode(&json!({"imageLayoutVersion": "1.0.0"}))),
+            (
+                "oci-layout".to_string(),
+                encode(&json!({"imageLayoutVersion": "1.0.0"})),
+            ),
             ("index.json".to_string(), index),
         ];
         if kind == ExportKind::Docker {
-            let layers: Vec<String> = image.layers.iter().map(|layer| blob_name(&layer.descriptor.digest)).collect();
-            let names: Vec<&str> = tags.iter().map(|tag| tag.strip_prefix("docker.io/library/").unwrap_or(tag)).collect();
-            let manifest = json!([{"Config": blob_name(&image.config.digest), "RepoTags": names, "Layers": layers}]);
+            let layers: Vec<String> = image
+                .layers
+                .iter()
+                .map(|layer| blob_name(&layer.descriptor.digest))
+                .collect();
+            let names: Vec<&str> = tags
+                .iter()
+                .map(|tag| tag.strip_prefix("docker.io/library/").unwrap_or(tag))
+                .collect();
+            let manifest =
+                json!([{"Config": blob_name(&image.config.digest), "RepoTags": names, "Layers": layers}]);
             small.push(("manifest.json".to_string(), encode(&manifest)));
         }
         let mut blobs: Vec<Descriptor> = vec![image.manifest.clone(), image.config.clone()];
@@ -214,7 +253,10 @@ impl Layout {
             fs::rename(&temporary, &target).map_err(SolveError::io("rename to", &target))
         };
         for blob in &self.blobs {
-            put(blobs.join(blob.digest.hex()), &mut store.open_blob(&blob.digest, blob.size)?)?;
+            put(
+                blobs.join(blob.digest.hex()),
+                &mut store.open_blob(&blob.digest, blob.size)?,
+            )?;
         }
         // The index comes last: until then nobody looks for the blobs.
         for (name, bytes) in &self.small {
@@ -236,7 +278,10 @@ fn write_member(out: &mut dyn Write, name: &str, size: u64, content: &mut dyn Re
         let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let count = content.read(&mut buffer[..wanted])?;
         if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{name} is shorter than it was")));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{name} is shorter than it was"),
+            ));
         }
         out.write_all(&buffer[..count])?;
         left -= count as u64;
@@ -284,7 +329,11 @@ pub(crate) fn merged_layers(state: &State) -> Result<(Listing, HashMap<TreePath,
     let mut state = state.clone();
     let tree = state.tree()?;
     let source = state.source("the image".into())?;
-    let mut gathered = Gathered { entries: Vec::new(), contents: HashMap::new(), first: HashMap::new() };
+    let mut gathered = Gathered {
+        entries: Vec::new(),
+        contents: HashMap::new(),
+        first: HashMap::new(),
+    };
     gathered.add(&tree, &source, &TreePath::root())?;
     Ok((Listing::new(gathered.entries), gathered.contents))
 }
@@ -302,9 +351,16 @@ impl Gathered {
             let mut entry = node.entry(path.clone());
             match &entry.kind {
                 Kind::File { .. } => {
-                    let inode = (node.layer, node.first_name.clone().unwrap_or_else(|| path.clone()));
+                    let inode = (
+                        node.layer,
+                        node.first_name.clone().unwrap_or_else(|| path.clone()),
+                    );
                     match self.first.get(&inode) {
-                        Some(target) => entry.kind = Kind::Hardlink { target: target.clone() },
+                        Some(target) => {
+                            entry.kind = Kind::Hardlink {
+                                target: target.clone(),
+                            }
+                        }
                         None => {
                             self.contents.insert(path.clone(), source.content(&path)?);
                             self.first.insert(inode, path.clone());

@@ -44,19 +44,36 @@ impl<'a> PreparedCopy<'a> {
         site: &SiteLoan,
         epoch: Timestamp,
     ) -> Result<PreparedCopy<'a>, SolveError> {
-        let patterns = if copy.excludes.is_empty() { None } else { Some(Patterns::new(&copy.excludes)?) };
-        let mut prepared = PreparedCopy { copy, parts: Vec::new(), warnings: Vec::new() };
+        let patterns = if copy.excludes.is_empty() {
+            None
+        } else {
+            Some(Patterns::new(&copy.excludes)?)
+        };
+        let mut prepared = PreparedCopy {
+            copy,
+            parts: Vec::new(),
+            warnings: Vec::new(),
+        };
         for source in &copy.sources {
             let part = match source {
                 Source::Path(path) => {
                     let tree = origins.tree(&copy.origin)?;
-                    let options = SelectOptions { excludes: patterns.as_ref(), parents: copy.parents };
+                    let options = SelectOptions {
+                        excludes: patterns.as_ref(),
+                        parents: copy.parents,
+                    };
                     let selected = select(tree.as_ref(), path, &options)?;
                     prepared.warn_of_excluded(&selected, patterns.as_ref());
                     let unpack = copy.add.as_ref().is_some_and(|add| add.unpack.unwrap_or(true));
-                    Part { tree, selected, unpack }
+                    Part {
+                        tree,
+                        selected,
+                        unpack,
+                    }
                 }
-                Source::Inline { name, content } => Part::single(SingleFile::inline(name, content, epoch), false),
+                Source::Inline { name, content } => {
+                    Part::single(SingleFile::inline(name, content, epoch), false)
+                }
                 Source::Url(url) => {
                     let file = download(workshop, site, url, epoch)?;
                     prepared.check(url, &file.digest)?;
@@ -64,8 +81,10 @@ impl<'a> PreparedCopy<'a> {
                     Part::single(file, unpack)
                 }
                 Source::Git(repository) => {
-                    return Err(SolveError::user(format!("ADD {repository}: git sources are not supported yet"))
-                        .with_hint("clone the repository into the build context and use COPY"));
+                    return Err(SolveError::user(format!(
+                        "ADD {repository}: git sources are not supported yet"
+                    ))
+                    .with_hint("clone the repository into the build context and use COPY"));
                 }
             };
             prepared.parts.push(part);
@@ -76,17 +95,28 @@ impl<'a> PreparedCopy<'a> {
     /// BuildKit passes over a file named directly; so does praxis, and says so.
     fn warn_of_excluded(&mut self, selected: &[Selected], patterns: Option<&Patterns>) {
         let Some(patterns) = patterns else { return };
-        for one in selected.iter().filter(|one| !one.node.is_directory() && patterns.matches(&one.name)) {
+        for one in selected
+            .iter()
+            .filter(|one| !one.node.is_directory() && patterns.matches(&one.name))
+        {
             let name = String::from_utf8_lossy(&one.name);
-            self.warnings.push(format!("--exclude does not apply to {name}, which is named as a source itself"));
+            self.warnings.push(format!(
+                "--exclude does not apply to {name}, which is named as a source itself"
+            ));
         }
     }
 
     fn check(&self, url: &str, digest: &Digest) -> Result<(), SolveError> {
-        let Some(expected) = self.copy.add.as_ref().and_then(|add| add.checksum.as_deref()) else { return Ok(()) };
-        let wanted: Digest = expected.parse().map_err(|error| SolveError::user(format!("--checksum: {error}")))?;
+        let Some(expected) = self.copy.add.as_ref().and_then(|add| add.checksum.as_deref()) else {
+            return Ok(());
+        };
+        let wanted: Digest = expected
+            .parse()
+            .map_err(|error| SolveError::user(format!("--checksum: {error}")))?;
         if wanted != *digest {
-            return Err(SolveError::user(format!("digest mismatch for {url}: {digest} instead of {wanted} (--checksum)")));
+            return Err(SolveError::user(format!(
+                "digest mismatch for {url}: {digest} instead of {wanted} (--checksum)"
+            )));
         }
         Ok(())
     }
@@ -97,7 +127,13 @@ impl<'a> PreparedCopy<'a> {
         let mut hasher = Hasher::new();
         hasher.field(b"copy 1");
         hasher.update(state.identity().as_bytes());
-        let flags = (copy.link, copy.parents, copy.destination_is_directory, &copy.owner, &copy.mode);
+        let flags = (
+            copy.link,
+            copy.parents,
+            copy.destination_is_directory,
+            &copy.owner,
+            &copy.mode,
+        );
         hasher.field(copy.destination.as_bytes());
         hasher.field(format!("{flags:?}").as_bytes());
         for part in &self.parts {
@@ -120,7 +156,11 @@ impl<'a> PreparedCopy<'a> {
             None => None,
             Some(text) => {
                 let (uid, gid, unknown) = state.accounts()?.owner(text);
-                let says = |name: String| format!("--chown={text}: no {name} in the image's passwd or group file: it counts as 0 (root)");
+                let says = |name: String| {
+                    format!(
+                        "--chown={text}: no {name} in the image's passwd or group file: it counts as 0 (root)"
+                    )
+                };
                 self.warnings.extend(unknown.into_iter().map(says));
                 Some((uid, gid))
             }
@@ -130,14 +170,23 @@ impl<'a> PreparedCopy<'a> {
             Some(Mode::Octal(bits)) => Some(ModeChange::Octal(*bits)),
             Some(Mode::Symbolic(text)) => Some(ModeChange::symbolic(text)?),
         };
-        let slash = if copy_step.destination_is_directory && !copy_step.destination.ends_with('/') { "/" } else { "" };
+        let slash = if copy_step.destination_is_directory && !copy_step.destination.ends_with('/') {
+            "/"
+        } else {
+            ""
+        };
         let destination = format!("{}{slash}", copy_step.destination);
-        let placement = Placement { destination: &destination, owner, mode: mode.as_ref() };
+        let placement = Placement {
+            destination: &destination,
+            owner,
+            mode: mode.as_ref(),
+        };
         let tree = state.tree()?;
         let mut draft = Draft::new(&tree, epoch, copy_step.link);
         for part in &self.parts {
             for selected in &part.selected {
-                let is_file = matches!(selected.node.kind, crate::source::NodeKind::File { size } if size > 0);
+                let is_file =
+                    matches!(selected.node.kind, crate::source::NodeKind::File { size } if size > 0);
                 if part.unpack && is_file {
                     let content = part.tree.content(&selected.path)?;
                     if archive::is_archive(&content)? {
@@ -155,7 +204,11 @@ impl<'a> PreparedCopy<'a> {
 
 impl<'a> Part<'a> {
     fn single(file: SingleFile, unpack: bool) -> Part<'a> {
-        Part { selected: vec![file.selected()], tree: Box::new(file), unpack }
+        Part {
+            selected: vec![file.selected()],
+            tree: Box::new(file),
+            unpack,
+        }
     }
 }
 

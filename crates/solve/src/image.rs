@@ -41,18 +41,32 @@ impl Solution {
         settings: &ImageSettings,
         events: &dyn Events,
     ) -> Result<BuiltImage, SolveError> {
-        let layers: Vec<LayerBlob> =
-            self.layers.iter().map(|layer| layer.blob(settings.compression)).collect::<Result<_, _>>()?;
+        let layers: Vec<LayerBlob> = self
+            .layers
+            .iter()
+            .map(|layer| layer.blob(settings.compression))
+            .collect::<Result<_, _>>()?;
         let mut config = config.clone();
         config.created = Some(rfc3339(settings.created));
-        config.rootfs = RootFs { diff_ids: layers.iter().map(|layer| layer.diff_id).collect(), ..RootFs::default() };
+        config.rootfs = RootFs {
+            diff_ids: layers.iter().map(|layer| layer.diff_id).collect(),
+            ..RootFs::default()
+        };
         let written = config.history.iter().filter(|entry| !entry.empty_layer);
-        let names: Vec<String> = written.map(|entry| entry.created_by.clone().unwrap_or_default()).collect();
+        let names: Vec<String> = written
+            .map(|entry| entry.created_by.clone().unwrap_or_default())
+            .collect();
         if !config.history.is_empty() && names.len() != layers.len() {
-            return Err(SolveError::internal(format!("{} layers, but {} in the history", layers.len(), names.len())));
+            return Err(SolveError::internal(format!(
+                "{} layers, but {} in the history",
+                layers.len(),
+                names.len()
+            )));
         }
         let store = &self.workshop.store;
-        let json = |value: Result<Vec<u8>, serde_json::Error>| value.map_err(|error| SolveError::internal(error.to_string()));
+        let json = |value: Result<Vec<u8>, serde_json::Error>| {
+            value.map_err(|error| SolveError::internal(error.to_string()))
+        };
         let platform = config.platform();
         let config = store.put_blob(media_type::CONFIG, &json(serde_json::to_vec(&config))?)?;
         let manifest = Manifest {
@@ -72,8 +86,15 @@ impl Solution {
             size: layer.descriptor.size,
             created_by: names.get(index).cloned().unwrap_or_default(),
         });
-        events.event(Event::Image { digest: manifest.digest, layers: infos.collect() });
-        Ok(BuiltImage { manifest, config, layers })
+        events.event(Event::Image {
+            digest: manifest.digest,
+            layers: infos.collect(),
+        });
+        Ok(BuiltImage {
+            manifest,
+            config,
+            layers,
+        })
     }
 }
 
@@ -81,7 +102,12 @@ impl Solution {
 pub fn rfc3339(time: Timestamp) -> String {
     let (days, second) = (time.seconds.div_euclid(86_400), time.seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 /// Year, month and day of a day since 1970.

@@ -62,7 +62,12 @@ struct IndexedLayer {
 
 impl Images {
     pub fn new(workshop: Arc<Workshop>, named: BTreeMap<String, NamedContext>) -> Images {
-        Images { workshop, named, loaded: Mutex::default(), resolved: Mutex::default() }
+        Images {
+            workshop,
+            named,
+            loaded: Mutex::default(),
+            resolved: Mutex::default(),
+        }
     }
 
     /// The named context `name` stands for. The name matches as written, or by the full name of an image without
@@ -77,7 +82,10 @@ impl Images {
             Some((reference.name(), tag))
         };
         let wanted = normal(name)?;
-        self.named.iter().find(|(given, _)| normal(given).as_ref() == Some(&wanted)).map(|(_, found)| found)
+        self.named
+            .iter()
+            .find(|(given, _)| normal(given).as_ref() == Some(&wanted))
+            .map(|(_, found)| found)
     }
 
     /// The digest that `name` pins, unless the context was given for exactly this name.
@@ -89,8 +97,13 @@ impl Images {
     fn load(&self, name: &str, platform: &Platform) -> Result<Base, SolveError> {
         let pinned = self.pinned(name);
         let refused = |what: String| {
-            let hint = format!("change the digest, or give the context for exactly this name: --build-context {name}=…");
-            SolveError::user(format!("{name}: digest mismatch: the build context given for it {what}")).with_hint(hint)
+            let hint = format!(
+                "change the digest, or give the context for exactly this name: --build-context {name}=…"
+            );
+            SolveError::user(format!(
+                "{name}: digest mismatch: the build context given for it {what}"
+            ))
+            .with_hint(hint)
         };
         match self.named(name) {
             Some(NamedContext::Directory(_)) if pinned.is_some() => Err(refused("is a directory".into())),
@@ -114,7 +127,9 @@ impl Images {
     }
 
     fn load_stored(&self, name: &str, platform: &Platform) -> Result<Base, SolveError> {
-        let reference: Reference = name.parse().map_err(|error| SolveError::user(format!("{error}")))?;
+        let reference: Reference = name
+            .parse()
+            .map_err(|error| SolveError::user(format!("{error}")))?;
         let store = &self.workshop.store;
         let found = match reference.digest() {
             Some(digest) => store.image_by_digest(digest),
@@ -140,26 +155,37 @@ impl Images {
     ) -> Result<Base, SolveError> {
         let path = directory.join("index.json");
         let bytes = read_limited(&path).map_err(|error| {
-            SolveError::user(format!("build context {name}: cannot read {}: {error}", path.display()))
-                .with_hint("oci-layout:// names a directory with oci-layout, index.json and blobs/")
+            SolveError::user(format!(
+                "build context {name}: cannot read {}: {error}",
+                path.display()
+            ))
+            .with_hint("oci-layout:// names a directory with oci-layout, index.json and blobs/")
         })?;
         let index: Index = parse(&bytes, name)?;
         let wanted = |descriptor: &&Descriptor| match reference {
             None => true,
             Some(text) if text.starts_with("sha256:") => descriptor.digest.to_string() == text,
-            Some(tag) => {
-                descriptor.annotations.get("org.opencontainers.image.ref.name").is_some_and(|name| name == tag)
-            }
+            Some(tag) => descriptor
+                .annotations
+                .get("org.opencontainers.image.ref.name")
+                .is_some_and(|name| name == tag),
         };
         let candidates: Vec<&Descriptor> = index.manifests.iter().filter(wanted).collect();
         let chosen = candidates
             .iter()
-            .find(|descriptor| descriptor.platform.as_ref().is_some_and(|has| fits(has, platform)))
+            .find(|descriptor| {
+                descriptor
+                    .platform
+                    .as_ref()
+                    .is_some_and(|has| fits(has, platform))
+            })
             .or(candidates.first())
             .ok_or_else(|| {
                 let has: Vec<String> = index.manifests.iter().map(|has| has.digest.to_string()).collect();
                 let (directory, has) = (directory.display(), has.join(", "));
-                SolveError::user(format!("build context {name}: no such image in {directory}, which has {has}"))
+                SolveError::user(format!(
+                    "build context {name}: no such image in {directory}, which has {has}"
+                ))
             })?;
         self.choose(name, Some(directory), chosen, platform, 0)
     }
@@ -177,50 +203,92 @@ impl Images {
         let value: serde_json::Value = parse(&bytes, name)?;
         let (is_index, is_manifest) = (value.get("manifests").is_some(), value.get("layers").is_some());
         if is_index && is_manifest {
-            return Err(SolveError::user(format!("{name}: {} is both a manifest and an index", descriptor.digest)));
+            return Err(SolveError::user(format!(
+                "{name}: {} is both a manifest and an index",
+                descriptor.digest
+            )));
         }
         let declared = value.get("mediaType").and_then(serde_json::Value::as_str);
-        if is_index != descriptor.is_index() || declared.is_some_and(|declared| declared != descriptor.media_type) {
+        if is_index != descriptor.is_index()
+            || declared.is_some_and(|declared| declared != descriptor.media_type)
+        {
             let digest = &descriptor.digest;
-            return Err(SolveError::user(format!("{name}: {digest} is not the {} it is said to be", descriptor.media_type)));
+            return Err(SolveError::user(format!(
+                "{name}: {digest} is not the {} it is said to be",
+                descriptor.media_type
+            )));
         }
         if is_index {
             let index: Index = parse(&bytes, name)?;
             let fitting = index.manifests.iter().find(|child| {
                 child.platform.as_ref().is_some_and(|has| fits(has, platform)) && depth < DEPTH_LIMIT
             });
-            let child = fitting.ok_or_else(|| SolveError::user(format!("{name}: no image for {platform}")))?;
+            let child =
+                fitting.ok_or_else(|| SolveError::user(format!("{name}: no image for {platform}")))?;
             return self.choose(name, layout, child, platform, depth + 1);
         }
         let manifest: Manifest = parse(&bytes, name)?;
         if manifest.layers.len() > LAYER_LIMIT {
-            return Err(SolveError::user(format!("{name}: {} layers are more than {LAYER_LIMIT}", manifest.layers.len())));
+            return Err(SolveError::user(format!(
+                "{name}: {} layers are more than {LAYER_LIMIT}",
+                manifest.layers.len()
+            )));
         }
         let config = self.small_blob(name, layout, &manifest.config)?;
         let config: Arc<ImageConfig> = Arc::new(parse(&config, name)?);
         if config.rootfs.diff_ids.len() != manifest.layers.len() {
-            return Err(SolveError::user(format!("{name}: the manifest and the configuration differ in layers")));
+            return Err(SolveError::user(format!(
+                "{name}: the manifest and the configuration differ in layers"
+            )));
         }
-        let loaded = LoadedImage { manifest, config: config.clone(), layout: layout.map(Path::to_path_buf) };
-        self.loaded.lock().expect("no panic while held").insert(descriptor.digest, Arc::new(loaded));
-        let reference = name.parse::<Reference>().map_or_else(|_| name.to_string(), |reference| reference.to_string());
-        Ok(Base::Image(ImageBase { reference, manifest: descriptor.digest, config }))
+        let loaded = LoadedImage {
+            manifest,
+            config: config.clone(),
+            layout: layout.map(Path::to_path_buf),
+        };
+        self.loaded
+            .lock()
+            .expect("no panic while held")
+            .insert(descriptor.digest, Arc::new(loaded));
+        let reference = name
+            .parse::<Reference>()
+            .map_or_else(|_| name.to_string(), |reference| reference.to_string());
+        Ok(Base::Image(ImageBase {
+            reference,
+            manifest: descriptor.digest,
+            config,
+        }))
     }
 
-    fn small_blob(&self, name: &str, layout: Option<&Path>, descriptor: &Descriptor) -> Result<Vec<u8>, SolveError> {
+    fn small_blob(
+        &self,
+        name: &str,
+        layout: Option<&Path>,
+        descriptor: &Descriptor,
+    ) -> Result<Vec<u8>, SolveError> {
         let wrong = |why: String| SolveError::user(format!("{name}: {}: {why}", descriptor.digest));
         if descriptor.size > MANIFEST_LIMIT {
-            return Err(wrong(format!("{} bytes are too many for a manifest", descriptor.size)));
+            return Err(wrong(format!(
+                "{} bytes are too many for a manifest",
+                descriptor.size
+            )));
         }
         if let Ok(bytes) = self.workshop.store.read_blob(&descriptor.digest, descriptor.size) {
             return Ok(bytes);
         }
-        let Some(layout) = layout else { return Err(wrong("is not in the store".into())) };
+        let Some(layout) = layout else {
+            return Err(wrong("is not in the store".into()));
+        };
         let mut bytes = Vec::new();
         let file = open_blob(layout, &descriptor.digest).map_err(|error| wrong(error.to_string()))?;
-        file.take(descriptor.size + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+        file.take(descriptor.size + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| wrong(error.to_string()))?;
         if bytes.len() as u64 != descriptor.size {
-            return Err(wrong(format!("it is not {} bytes long, as its descriptor says", descriptor.size)));
+            return Err(wrong(format!(
+                "it is not {} bytes long, as its descriptor says",
+                descriptor.size
+            )));
         }
         if Digest::of(&bytes) != descriptor.digest {
             return Err(wrong("the content has another digest".into()));
@@ -231,8 +299,14 @@ impl Images {
 
     /// The layers of an image that was resolved before, brought into the store.
     pub fn layers(&self, image: &ImageBase) -> Result<Vec<Arc<LayerHandle>>, SolveError> {
-        let loaded = self.loaded.lock().expect("no panic while held").get(&image.manifest).cloned();
-        let loaded = loaded.ok_or_else(|| SolveError::internal(format!("{} was not resolved", image.reference)))?;
+        let loaded = self
+            .loaded
+            .lock()
+            .expect("no panic while held")
+            .get(&image.manifest)
+            .cloned();
+        let loaded =
+            loaded.ok_or_else(|| SolveError::internal(format!("{} was not resolved", image.reference)))?;
         let mut layers = Vec::new();
         for (descriptor, diff_id) in loaded.manifest.layers.iter().zip(&loaded.config.rootfs.diff_ids) {
             let layer = self.layer(image, &loaded, descriptor, diff_id, &layers)?;
@@ -259,7 +333,9 @@ impl Images {
         }
         let mut hasher = Hasher::new();
         hasher.field(b"indexed layer 2");
-        below.iter().for_each(|layer| hasher.update(layer.id().as_bytes()));
+        below
+            .iter()
+            .for_each(|layer| hasher.update(layer.id().as_bytes()));
         hasher.update(descriptor.digest.as_bytes());
         let key = hasher.finish();
         let known: Option<IndexedLayer> = store.record(&key);
@@ -267,14 +343,32 @@ impl Images {
             Some(known) => known.layer,
             None => {
                 let layer = self.index(name, descriptor, diff_id, below)?;
-                store.put_record(&key, &IndexedLayer { layer, diff_id: *diff_id })?;
+                store.put_record(
+                    &key,
+                    &IndexedLayer {
+                        layer,
+                        diff_id: *diff_id,
+                    },
+                )?;
                 layer
             }
         };
-        let mut kept = Descriptor::new(oci_media_type(&descriptor.media_type), descriptor.digest, descriptor.size);
+        let mut kept = Descriptor::new(
+            oci_media_type(&descriptor.media_type),
+            descriptor.digest,
+            descriptor.size,
+        );
         kept.annotations = descriptor.annotations.clone();
-        let blob = LayerBlob { descriptor: kept, diff_id: *diff_id };
-        Ok(Arc::new(LayerHandle::foreign(&self.workshop, layer, blob, below.to_vec())))
+        let blob = LayerBlob {
+            descriptor: kept,
+            diff_id: *diff_id,
+        };
+        Ok(Arc::new(LayerHandle::foreign(
+            &self.workshop,
+            layer,
+            blob,
+            below.to_vec(),
+        )))
     }
 
     fn import(&self, name: &str, layout: &Path, descriptor: &Descriptor) -> Result<(), SolveError> {
@@ -282,12 +376,28 @@ impl Images {
         let wrong = |error: io::Error| SolveError::user(format!("{name}: {}: {error}", path.display()));
         let mut file = open_blob(layout, &descriptor.digest).map_err(wrong)?;
         let mut writer = self.workshop.store.blob_writer()?;
-        let copied = io::copy(&mut (&mut file).take(descriptor.size.saturating_add(1)), &mut writer).map_err(wrong)?;
+        let copied = io::copy(
+            &mut (&mut file).take(descriptor.size.saturating_add(1)),
+            &mut writer,
+        )
+        .map_err(|error| {
+            // What reads the layout does not run out of space.
+            if error.kind() == io::ErrorKind::StorageFull {
+                return SolveError::io("write", self.workshop.store.root())(error);
+            }
+            wrong(error)
+        })?;
         if copied != descriptor.size {
-            return Err(wrong(io::Error::other(format!("it is not {} bytes long, as its descriptor says", descriptor.size))));
+            return Err(wrong(io::Error::other(format!(
+                "it is not {} bytes long, as its descriptor says",
+                descriptor.size
+            ))));
         }
         writer.commit_as(&descriptor.digest).map_err(|error| {
-            SolveError::user(format!("{name}: layer {} of the layout is damaged: {error}", descriptor.digest))
+            SolveError::user(format!(
+                "{name}: layer {} of the layout is damaged: {error}",
+                descriptor.digest
+            ))
         })?;
         Ok(())
     }
@@ -311,12 +421,18 @@ impl Images {
         let limits = Limits::default();
         let reader = praxis_layer::decompress(BufReader::with_capacity(256 << 10, file), &limits)
             .map_err(|error| wrong(error.to_string()))?;
-        let mut tee = Tee { reader, hasher: Hasher::new() };
-        let listing = praxis_layer::index_layer_over(&mut tee, &limits, Some(&lower)).map_err(|error| wrong(error.to_string()))?;
+        let mut tee = Tee {
+            reader,
+            hasher: Hasher::new(),
+        };
+        let listing = praxis_layer::index_layer_over(&mut tee, &limits, Some(&lower))
+            .map_err(|error| wrong(error.to_string()))?;
         io::copy(&mut tee, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
         let actual = tee.hasher.finish();
         if actual != *diff_id {
-            return Err(wrong(format!("its content has diffID {actual}, the configuration says {diff_id}")));
+            return Err(wrong(format!(
+                "its content has diffID {actual}, the configuration says {diff_id}"
+            )));
         }
         Ok(store.put_listing(&with_parents(&listing, &lower))?)
     }
@@ -332,12 +448,17 @@ impl Bases for Images {
             Some(hint) => format!("{}\n  hint: {hint}", error.message),
             None => error.message,
         })?;
-        self.resolved.lock().expect("no panic while held").insert(key, base.clone());
+        self.resolved
+            .lock()
+            .expect("no panic while held")
+            .insert(key, base.clone());
         Ok(base)
     }
 
     fn stage_replacement(&self, name: &str, platform: &Platform) -> Option<Result<Base, String>> {
-        self.named.contains_key(name).then(|| self.resolve(name, platform))
+        self.named
+            .contains_key(name)
+            .then(|| self.resolve(name, platform))
     }
 }
 
@@ -353,13 +474,23 @@ fn with_parents(listing: &Listing, lower: &Tree) -> Listing {
             let kind = Kind::Directory { opaque: false };
             let mut made = Entry::new(path.clone(), kind.clone(), 0o755, Timestamp::default());
             if let Some(node) = lower.get(&path).filter(|node| node.is_directory()) {
-                made = Entry { kind, ..node.entry(path.clone()) };
+                made = Entry {
+                    kind,
+                    ..node.entry(path.clone())
+                };
             }
             parent = path.parent();
             missing.insert(path, made);
         }
     }
-    Listing::new(listing.entries().iter().cloned().chain(missing.into_values()).collect())
+    Listing::new(
+        listing
+            .entries()
+            .iter()
+            .cloned()
+            .chain(missing.into_values())
+            .collect(),
+    )
 }
 
 struct Tee<R> {
@@ -390,7 +521,8 @@ fn oci_media_type(text: &str) -> &str {
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(bytes: &[u8], name: &str) -> Result<T, SolveError> {
-    serde_json::from_slice(bytes).map_err(|error| SolveError::user(format!("{name}: not a valid image: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| SolveError::user(format!("{name}: not a valid image: {error}")))
 }
 
 /// Opens a blob of a layout; a link there is refused.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use praxis_layer::{
-    BlobBlocks, BlockIndex, BlockReuse, Compression, ContentSource, Entry, Kind, Limits, Listing, Ownership, Tree, TreePath,
+    BlobBlocks, BlockIndex, BlockReuse, Compression, ContentSource, Entry, Kind, Limits, Listing, Ownership,
+    Tree, TreePath,
 };
 use praxis_oci::{Descriptor, Digest, media_type};
 use praxis_store::{LayerBlob, Scratch, SnapshotState, Store};
@@ -28,7 +29,8 @@ impl Workshop {
     /// Opens a directory for work relative to it.
     pub fn open_directory(path: &Path) -> Result<OwnedFd, SolveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::open(path, flags, Mode::empty()).map_err(|error| SolveError::io("open", path)(error.into()))
+        rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| SolveError::io("open", path)(error.into()))
     }
 }
 
@@ -78,7 +80,10 @@ impl LayerHandle {
         blob: LayerBlob,
         below: Vec<Arc<LayerHandle>>,
     ) -> LayerHandle {
-        LayerHandle { foreign: Some(Foreign { blob, below }), ..LayerHandle::stored(workshop, id) }
+        LayerHandle {
+            foreign: Some(Foreign { blob, below }),
+            ..LayerHandle::stored(workshop, id)
+        }
     }
 
     /// A layer that was just made; the listing is stored, the content stays where it is.
@@ -97,7 +102,11 @@ impl LayerHandle {
     }
 
     /// The layer that the directory `made` (in a scratch of the store) is, in overlayfs format.
-    pub fn adopted(workshop: &Arc<Workshop>, listing: Listing, made: &Path) -> Result<LayerHandle, SolveError> {
+    pub fn adopted(
+        workshop: &Arc<Workshop>,
+        listing: Listing,
+        made: &Path,
+    ) -> Result<LayerHandle, SolveError> {
         let id = workshop.store.put_listing(&listing)?;
         let handle = LayerHandle::stored(workshop, id);
         let _ = handle.listing.set(Arc::new(listing));
@@ -135,9 +144,9 @@ impl LayerHandle {
     fn known_blob(&self, form: &'static str) -> Option<LayerBlob> {
         let store = &self.workshop.store;
         match &self.foreign {
-            Some(Foreign { blob, .. }) => {
-                store.has_blob(&blob.descriptor.digest, blob.descriptor.size).then(|| blob.clone())
-            }
+            Some(Foreign { blob, .. }) => store
+                .has_blob(&blob.descriptor.digest, blob.descriptor.size)
+                .then(|| blob.clone()),
             None => store.layer_blob(&self.id, form),
         }
     }
@@ -166,7 +175,9 @@ impl LayerHandle {
             let listing = self.listing()?;
             praxis_layer::materialize(&listing, &Mapped(content), &directory, self.workshop.ownership)?;
         } else {
-            let blob = ["gzip", "zstd", "tar"].into_iter().find_map(|form| self.known_blob(form));
+            let blob = ["gzip", "zstd", "tar"]
+                .into_iter()
+                .find_map(|form| self.known_blob(form));
             let blob = blob.ok_or_else(|| self.lost())?;
             let file = store.open_blob(&blob.descriptor.digest, blob.descriptor.size)?;
             let reader = praxis_layer::decompress(BufReader::new(file), &Limits::default())?;
@@ -274,7 +285,10 @@ impl ContentSource for Mapped {
     fn open(&self, entry: &Entry) -> io::Result<Box<dyn Read + Send + '_>> {
         match self.0.get(&entry.path) {
             Some(content) => content.open().map(|reader| reader as Box<dyn Read + Send>),
-            None => Err(io::Error::other(format!("the content of {} is not known", entry.path))),
+            None => Err(io::Error::other(format!(
+                "the content of {} is not known",
+                entry.path
+            ))),
         }
     }
 }
@@ -284,6 +298,8 @@ struct Own<'l>(&'l LayerHandle);
 
 impl ContentSource for Own<'_> {
     fn open(&self, entry: &Entry) -> io::Result<Box<dyn Read + Send + '_>> {
-        self.0.open(&entry.path).map(|reader| reader as Box<dyn Read + Send>)
+        self.0
+            .open(&entry.path)
+            .map(|reader| reader as Box<dyn Read + Send>)
     }
 }

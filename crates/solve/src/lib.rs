@@ -33,7 +33,7 @@ mod state;
 mod user;
 mod view;
 
-pub use base::{BaseSource, make_base};
+pub use base::{BaseSource, Script, make_base};
 pub use context::{ContextDirectory, ContextFilter, Everything};
 pub use error::{ErrorKind, SolveError};
 pub use event::{Event, Events, LayerInfo, StepInfo};

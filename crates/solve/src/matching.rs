@@ -1,12 +1,12 @@
 //! Patterns of COPY: Go's `filepath.Match` for sources, `.dockerignore` patterns for `--exclude`.
 
-
 use crate::SolveError;
 
 /// Whether one path component matches one pattern component.
 pub(crate) fn matches_wildcard(pattern: &[u8], name: &[u8]) -> Result<bool, SolveError> {
     let pattern = String::from_utf8_lossy(pattern);
-    let glob = praxis_dockerfile::Glob::parse(&pattern).map_err(|error| SolveError::user(error.to_string()))?;
+    let glob =
+        praxis_dockerfile::Glob::parse(&pattern).map_err(|error| SolveError::user(error.to_string()))?;
     Ok(glob.matches(&String::from_utf8_lossy(name)))
 }
 

@@ -29,17 +29,24 @@ pub(crate) struct Clause {
 impl ModeChange {
     /// Parses the symbolic form.
     pub fn symbolic(text: &str) -> Result<ModeChange, SolveError> {
-        let wrong = || SolveError::user(format!("invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"));
-        text.split(',').map(|clause| parse_clause(clause).ok_or_else(wrong)).collect::<Result<_, _>>().map(ModeChange::Symbolic)
+        let wrong = || {
+            SolveError::user(format!(
+                "invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"
+            ))
+        };
+        text.split(',')
+            .map(|clause| parse_clause(clause).ok_or_else(wrong))
+            .collect::<Result<_, _>>()
+            .map(ModeChange::Symbolic)
     }
 
     /// The mode that `mode` becomes.
     pub fn apply(&self, mode: u32, is_directory: bool) -> u32 {
         match self {
             ModeChange::Octal(bits) => *bits,
-            ModeChange::Symbolic(clauses) => {
-                clauses.iter().fold(mode, |mode, clause| clause.apply(mode, is_directory))
-            }
+            ModeChange::Symbolic(clauses) => clauses
+                .iter()
+                .fold(mode, |mode, clause| clause.apply(mode, is_directory)),
         }
     }
 }
@@ -49,7 +56,11 @@ impl Clause {
         let execute = self.execute || (self.execute_if_any && (is_directory || mode & 0o111 != 0));
         let triple = u32::from(self.read) << 2 | u32::from(self.write) << 1 | u32::from(execute);
         let (mut bits, mut mask) = (0, 0);
-        for (chosen, shift, special) in [(self.user, 6, 0o4000), (self.group, 3, 0o2000), (self.other, 0, 0)] {
+        for (chosen, shift, special) in [
+            (self.user, 6, 0o4000),
+            (self.group, 3, 0o2000),
+            (self.other, 0, 0),
+        ] {
             if chosen {
                 bits |= triple << shift;
                 mask |= 0o7 << shift;
@@ -126,7 +137,11 @@ mod tests {
             ("u+s,g-w", 0o775, false, 0o4755),
             ("+t", 0o606, false, 0o1606),
         ] {
-            assert_eq!(ModeChange::symbolic(text).unwrap().apply(mode, directory), expected, "{text} {mode:o}");
+            assert_eq!(
+                ModeChange::symbolic(text).unwrap().apply(mode, directory),
+                expected,
+                "{text} {mode:o}"
+            );
         }
         assert!(ModeChange::symbolic("64a").is_err());
         assert!(ModeChange::symbolic("u=q").is_err());

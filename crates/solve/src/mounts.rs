@@ -43,7 +43,10 @@ impl BindMaker<'_> {
         let selected = match select_exactly(tree.as_ref(), source)? {
             Some(selected) => selected,
             None => {
-                return Err(SolveError::user(format!("mount source {source}: not found in {}", tree.describe())));
+                return Err(SolveError::user(format!(
+                    "mount source {source}: not found in {}",
+                    tree.describe()
+                )));
             }
         };
         let mut hasher = Hasher::new();
@@ -51,16 +54,26 @@ impl BindMaker<'_> {
         let is_directory = selected.node.is_directory();
         if !is_directory && !matches!(selected.node.kind, NodeKind::File { .. }) {
             let where_ = tree.describe();
-            return Err(SolveError::user(format!("mount source {source}: neither a file nor a directory in {where_}")));
+            return Err(SolveError::user(format!(
+                "mount source {source}: neither a file nor a directory in {where_}"
+            )));
         }
         let empty = Tree::new();
         let late = Timestamp::seconds(i64::MAX);
         let mut draft = Draft::new(&empty, late, false);
-        let place = Placement { destination: if is_directory { "/bound" } else { "/file" }, owner: None, mode: None };
+        let place = Placement {
+            destination: if is_directory { "/bound" } else { "/file" },
+            owner: None,
+            mode: None,
+        };
         copy(&mut draft, tree.as_ref(), &selected, &place)?;
         let (listing, content) = with_top(draft, &selected, is_directory);
         let layer = LayerHandle::made(self.workshop, listing, content, None)?;
-        Ok(BoundTree { key: hasher.finish(), layer: Arc::new(layer), is_directory })
+        Ok(BoundTree {
+            key: hasher.finish(),
+            layer: Arc::new(layer),
+            is_directory,
+        })
     }
 }
 
@@ -69,10 +82,16 @@ fn with_top(
     draft: Draft<'_>,
     selected: &Selected,
     is_directory: bool,
-) -> (praxis_layer::Listing, std::collections::HashMap<TreePath, crate::source::Content>) {
+) -> (
+    praxis_layer::Listing,
+    std::collections::HashMap<TreePath, crate::source::Content>,
+) {
     let (listing, content) = draft.finish();
     let mut entries = listing.entries().to_vec();
-    for entry in entries.iter_mut().filter(|entry| is_directory && entry.path.as_bytes() == b"bound") {
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| is_directory && entry.path.as_bytes() == b"bound")
+    {
         (entry.mode, entry.uid, entry.gid) = (selected.node.mode, selected.node.uid, selected.node.gid);
         entry.mtime = selected.node.mtime;
     }
@@ -92,13 +111,18 @@ fn select_exactly(tree: &dyn SourceTree, source: &str) -> Result<Option<Selected
         }
         escaped.push(letter);
     }
-    Ok(select(tree, &escaped, &SelectOptions::default())?.into_iter().next())
+    Ok(select(tree, &escaped, &SelectOptions::default())?
+        .into_iter()
+        .next())
 }
 
 impl BoundTree {
     /// The directory or file on the host that holds the copy.
     pub fn path(&self) -> Result<PathBuf, SolveError> {
-        Ok(self.layer.snapshot()?.join(if self.is_directory { "bound" } else { "file" }))
+        Ok(self
+            .layer
+            .snapshot()?
+            .join(if self.is_directory { "bound" } else { "file" }))
     }
 
     pub fn is_directory(&self) -> bool {
@@ -115,17 +139,31 @@ impl BoundTree {
     ) -> Result<Mount, SolveError> {
         let path = self.path()?;
         if !writable {
-            return Ok(Mount::Bind { source: Source::Path(path), target, writable: false });
+            return Ok(Mount::Bind {
+                source: Source::Path(path),
+                target,
+                writable: false,
+            });
         }
         if !self.is_directory {
             let copy = scratch.path().join(format!("file-{number}"));
             std::fs::copy(&path, &copy).map_err(SolveError::io("copy", &path))?;
-            return Ok(Mount::Bind { source: Source::Path(copy), target, writable: true });
+            return Ok(Mount::Bind {
+                source: Source::Path(copy),
+                target,
+                writable: true,
+            });
         }
         let upper = scratch.directory(&format!("upper-{number}"))?;
         let metadata = std::fs::metadata(&path).map_err(SolveError::io("read", &path))?;
-        std::fs::set_permissions(&upper, metadata.permissions()).map_err(SolveError::io("set the mode of", &upper))?;
+        std::fs::set_permissions(&upper, metadata.permissions())
+            .map_err(SolveError::io("set the mode of", &upper))?;
         let work = scratch.directory(&format!("work-{number}"))?;
-        Ok(Mount::Overlay { lower: vec![path], upper, work, target })
+        Ok(Mount::Overlay {
+            lower: vec![path],
+            upper,
+            work,
+            target,
+        })
     }
 }

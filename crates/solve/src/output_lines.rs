@@ -13,7 +13,11 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub fn new(events: &'a dyn Events, step: usize) -> Lines<'a> {
-        Lines { events, step, held: Default::default() }
+        Lines {
+            events,
+            step,
+            held: Default::default(),
+        }
     }
 
     pub fn take(&mut self, stream: u8, bytes: &[u8]) {
@@ -30,7 +34,11 @@ impl<'a> Lines<'a> {
 
     fn send(&self, stream: u8, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes).into_owned();
-        self.events.event(Event::Output { step: self.step, stream, text });
+        self.events.event(Event::Output {
+            step: self.step,
+            stream,
+            text,
+        });
     }
 
     pub fn finish(self) {

@@ -43,15 +43,25 @@ impl<'a> Prepared<'a> {
     pub fn new(run: &'a Run, binds: &BindMaker<'_>) -> Result<Prepared<'a>, SolveError> {
         let bound = run.mounts.iter().map(|mount| match &mount.kind {
             MountKind::Bind { origin, source, .. } => binds.bind(origin, source).map(Some),
-            MountKind::Cache { origin: Some(origin), source, .. } => binds.bind(origin, source).map(Some),
+            MountKind::Cache {
+                origin: Some(origin),
+                source,
+                ..
+            } => binds.bind(origin, source).map(Some),
             _ => Ok(None),
         });
-        Ok(Prepared { run, binds: bound.collect::<Result<_, _>>()? })
+        Ok(Prepared {
+            run,
+            binds: bound.collect::<Result<_, _>>()?,
+        })
     }
 
     /// A command that binds nothing.
     pub fn without_mounts(run: &'a Run) -> Prepared<'a> {
-        Prepared { run, binds: run.mounts.iter().map(|_| None).collect() }
+        Prepared {
+            run,
+            binds: run.mounts.iter().map(|_| None).collect(),
+        }
     }
 
     /// The key of the step on `state`: everything that may change its result, and no secret.
@@ -111,11 +121,19 @@ impl<'a> Prepared<'a> {
         let (mounts, secret_variables) =
             self.mounts(workshop, state, settings, &scratch, fresh_caches, &mut leases)?;
         let step = Step {
-            root: RootFileSystem { lowers, upper: upper.clone(), work },
+            root: RootFileSystem {
+                lowers,
+                upper: upper.clone(),
+                work,
+            },
             arguments: self.run.arguments.iter().map(OsString::from).collect(),
             environment: self.environment(settings, &identity.home, secret_variables),
             directory: PathBuf::from(&self.run.directory),
-            user: User { uid: identity.uid, gid: identity.gid, groups: identity.groups },
+            user: User {
+                uid: identity.uid,
+                gid: identity.gid,
+                groups: identity.groups,
+            },
             hostname: "praxis".into(),
             network: match self.run.network {
                 NetworkMode::None => Network::None,
@@ -146,11 +164,14 @@ impl<'a> Prepared<'a> {
     /// Gives the upper directory the mode and owner that `/` has in the image.
     fn set_root(&self, upper: &PathBuf, state: &mut State) -> Result<(), SolveError> {
         let tree = state.tree()?;
-        let (mode, uid, gid) = tree.get(&TreePath::root()).map_or((0o755, 0, 0), |root| (root.mode, root.uid, root.gid));
+        let (mode, uid, gid) = tree
+            .get(&TreePath::root())
+            .map_or((0o755, 0, 0), |root| (root.mode, root.uid, root.gid));
         if (uid, gid) != (0, 0) {
             std::os::unix::fs::chown(upper, Some(uid), Some(gid)).map_err(SolveError::io("own", upper))?;
         }
-        fs::set_permissions(upper, fs::Permissions::from_mode(mode)).map_err(SolveError::io("set the mode of", upper))
+        fs::set_permissions(upper, fs::Permissions::from_mode(mode))
+            .map_err(SolveError::io("set the mode of", upper))
     }
 
     fn environment(
@@ -167,14 +188,24 @@ impl<'a> Prepared<'a> {
         };
         add("PATH", PATH);
         add("HOME", home);
-        let hidden = self.run.hidden_environment.iter().map(|(name, value)| (name, value));
-        hidden.chain(&settings.site.proxies).chain(&settings.site.variables).for_each(|(name, value)| add(name, value));
+        let hidden = self
+            .run
+            .hidden_environment
+            .iter()
+            .map(|(name, value)| (name, value));
+        hidden
+            .chain(&settings.site.proxies)
+            .chain(&settings.site.variables)
+            .for_each(|(name, value)| add(name, value));
         if settings.site.ca_bundle.is_some() && self.run.network != NetworkMode::None {
             CA_VARIABLES.iter().for_each(|name| add(name, CA_PATH));
             add("APT_CONFIG", APT_PATH);
         }
         secrets.iter().for_each(|(name, value)| add(name, value));
-        environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+        environment
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     #[allow(clippy::type_complexity)]
@@ -193,7 +224,9 @@ impl<'a> Prepared<'a> {
             let target = PathBuf::from(&mount.target);
             match &mount.kind {
                 MountKind::Bind { writable, .. } => {
-                    let bind = bind.as_ref().ok_or_else(|| SolveError::internal("a bind mount without a source"))?;
+                    let bind = bind
+                        .as_ref()
+                        .ok_or_else(|| SolveError::internal("a bind mount without a source"))?;
                     mounts.push(bind.mount(target, *writable, scratch, number)?);
                 }
                 MountKind::Cache { read_only, .. } => {
@@ -205,12 +238,26 @@ impl<'a> Prepared<'a> {
                     });
                     leases.push(lease);
                 }
-                MountKind::Tmpfs { size } => mounts.push(Mount::Tmpfs { target, size: *size, mode: 0o755 }),
-                MountKind::Secret { id, required, mode, uid, gid, environment } => {
+                MountKind::Tmpfs { size } => mounts.push(Mount::Tmpfs {
+                    target,
+                    size: *size,
+                    mode: 0o755,
+                }),
+                MountKind::Secret {
+                    id,
+                    required,
+                    mode,
+                    uid,
+                    gid,
+                    environment,
+                } => {
                     let Some(secret) = settings.secrets.get(id) else {
                         if *required {
-                            return Err(SolveError::user(format!("secret {id}: not found"))
-                                .with_hint(format!("give it with --secret id={id},src=FILE or --secret id={id},env=NAME")));
+                            return Err(SolveError::user(format!("secret {id}: not found")).with_hint(
+                                format!(
+                                    "give it with --secret id={id},src=FILE or --secret id={id},env=NAME"
+                                ),
+                            ));
                         }
                         continue;
                     };
@@ -219,13 +266,22 @@ impl<'a> Prepared<'a> {
                     }
                     if !mount.target.is_empty() {
                         let content = secret.clone();
-                        mounts.push(Mount::File { content, target, mode: *mode, uid: *uid, gid: *gid });
+                        mounts.push(Mount::File {
+                            content,
+                            target,
+                            mode: *mode,
+                            uid: *uid,
+                            gid: *gid,
+                        });
                     }
                 }
                 MountKind::Ssh { id, required, .. } => match settings.ssh.get(id) {
                     Some(socket) => {
                         variables.push(("SSH_AUTH_SOCK".into(), mount.target.clone()));
-                        mounts.push(Mount::Socket { source: socket.clone(), target });
+                        mounts.push(Mount::Socket {
+                            source: socket.clone(),
+                            target,
+                        });
                     }
                     None if *required => {
                         return Err(SolveError::user(format!("ssh agent {id}: not found"))
@@ -237,14 +293,24 @@ impl<'a> Prepared<'a> {
         }
         for file in &self.run.files {
             let content = file.content.clone().into_bytes();
-            mounts.push(Mount::File { content, target: PathBuf::from(&file.path), mode: 0o755, uid: 0, gid: 0 });
+            mounts.push(Mount::File {
+                content,
+                target: PathBuf::from(&file.path),
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+            });
         }
         Ok((mounts, variables))
     }
 
     fn check(&self, exit: &praxis_sandbox::Exit) -> Result<(), SolveError> {
         let shown = self.run.arguments.join(" ");
-        let failed = |why: String| SolveError::user(format!("process \"{shown}\" did not complete successfully: {why}"));
+        let failed = |why: String| {
+            SolveError::user(format!(
+                "process \"{shown}\" did not complete successfully: {why}"
+            ))
+        };
         match (exit.code, exit.signal) {
             (Some(0), _) => Ok(()),
             (Some(code), _) => {
@@ -252,7 +318,9 @@ impl<'a> Prepared<'a> {
                 error.exit_code = Some(code);
                 Err(error)
             }
-            (None, Some(signal)) if exit.out_of_memory => Err(failed(format!("killed by signal {signal}: out of memory"))),
+            (None, Some(signal)) if exit.out_of_memory => {
+                Err(failed(format!("killed by signal {signal}: out of memory")))
+            }
             (None, Some(signal)) => Err(failed(format!("killed by signal {signal}"))),
             (None, None) => Err(failed("no exit status".into())),
         }
@@ -282,15 +350,34 @@ fn site_mounts(settings: &RunSettings, state: &mut State, network: bool) -> Resu
         return Ok(mounts);
     }
     if let Some(bundle) = &settings.site.ca_bundle {
-        mounts.push(Mount::Bind { source: Source::Path(bundle.clone()), target: CA_PATH.into(), writable: false });
+        mounts.push(Mount::Bind {
+            source: Source::Path(bundle.clone()),
+            target: CA_PATH.into(),
+            writable: false,
+        });
         let apt = format!("Acquire::https::CAInfo \"{CA_PATH}\";\n");
-        mounts.push(Mount::File { content: apt.into_bytes(), target: APT_PATH.into(), mode: 0o644, uid: 0, gid: 0 });
+        mounts.push(Mount::File {
+            content: apt.into_bytes(),
+            target: APT_PATH.into(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+        });
     }
     let tree = state.tree()?;
     for (path, content) in &settings.site.files {
-        if tree.get(&TreePath::from(path.as_str())).is_some_and(|node| !node.is_directory()) {
+        if tree
+            .get(&TreePath::from(path.as_str()))
+            .is_some_and(|node| !node.is_directory())
+        {
             let content = content.clone();
-            mounts.push(Mount::File { content, target: path.into(), mode: 0o644, uid: 0, gid: 0 });
+            mounts.push(Mount::File {
+                content,
+                target: path.into(),
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+            });
         }
     }
     Ok(mounts)
@@ -300,11 +387,26 @@ fn site_mounts(settings: &RunSettings, state: &mut State, network: bool) -> Resu
 fn mount_key(kind: &MountKind) -> String {
     match kind {
         MountKind::Bind { writable, .. } => format!("bind {writable}"),
-        MountKind::Cache { id, sharing, read_only, mode, uid, gid, .. } => {
+        MountKind::Cache {
+            id,
+            sharing,
+            read_only,
+            mode,
+            uid,
+            gid,
+            ..
+        } => {
             format!("cache {id:?} {sharing:?} {read_only} {mode:?} {uid:?} {gid:?}")
         }
         MountKind::Tmpfs { size } => format!("tmpfs {size:?}"),
-        MountKind::Secret { id, mode, uid, gid, environment, .. } => {
+        MountKind::Secret {
+            id,
+            mode,
+            uid,
+            gid,
+            environment,
+            ..
+        } => {
             format!("secret {id:?} {mode} {uid} {gid} {environment:?}")
         }
         MountKind::Ssh { id, .. } => format!("ssh {id:?}"),

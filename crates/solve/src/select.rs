@@ -41,19 +41,38 @@ pub(crate) struct SelectOptions<'a> {
 ///
 /// # Errors
 /// If a path without wildcards is not there.
-pub(crate) fn select(tree: &dyn SourceTree, source: &str, options: &SelectOptions<'_>) -> Result<Vec<Selected>, SolveError> {
+pub(crate) fn select(
+    tree: &dyn SourceTree,
+    source: &str,
+    options: &SelectOptions<'_>,
+) -> Result<Vec<Selected>, SolveError> {
     let mut selected = if options.parents {
-        vec![select_with_parents(tree, source, options)?].into_iter().flatten().collect()
+        vec![select_with_parents(tree, source, options)?]
+            .into_iter()
+            .flatten()
+            .collect()
     } else {
         let mut selected = Vec::new();
         for path in expand(tree, source)? {
             let inside = |path: &TreePath, node: &SourceNode| {
-                if node.is_directory() { walk(tree, path, options.excludes) } else { Ok(Vec::new()) }
+                if node.is_directory() {
+                    walk(tree, path, options.excludes)
+                } else {
+                    Ok(Vec::new())
+                }
             };
             let followed = resolve(&SourceView(tree), &path, true)?;
-            let Some(node) = tree.node(&followed)? else { return Err(not_found(tree, source)) };
+            let Some(node) = tree.node(&followed)? else {
+                return Err(not_found(tree, source));
+            };
             let name = TreePath::clean(&path).name().to_vec();
-            selected.push(Selected { name, inside: inside(&followed, &node)?, path: followed, node, digest: None });
+            selected.push(Selected {
+                name,
+                inside: inside(&followed, &node)?,
+                path: followed,
+                node,
+                digest: None,
+            });
         }
         selected
     };
@@ -81,7 +100,11 @@ fn unescape(part: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(part.len());
     let mut bytes = part.iter();
     while let Some(&b) = bytes.next() {
-        plain.push(if b == b'\\' { *bytes.next().unwrap_or(&b) } else { b });
+        plain.push(if b == b'\\' {
+            *bytes.next().unwrap_or(&b)
+        } else {
+            b
+        });
     }
     plain
 }
@@ -91,9 +114,19 @@ fn expand(tree: &dyn SourceTree, source: &str) -> Result<Vec<Vec<u8>>, SolveErro
     let clean = TreePath::clean(source.as_bytes());
     let parts: Vec<&[u8]> = clean.components().collect();
     let Some(first) = parts.iter().position(|part| has_wildcard(part)) else {
-        return Ok(vec![parts.iter().map(|part| unescape(part)).collect::<Vec<_>>().join(&b'/')]);
+        return Ok(vec![
+            parts
+                .iter()
+                .map(|part| unescape(part))
+                .collect::<Vec<_>>()
+                .join(&b'/'),
+        ]);
     };
-    let plain = parts[..first].iter().map(|part| unescape(part)).collect::<Vec<_>>().join(&b'/');
+    let plain = parts[..first]
+        .iter()
+        .map(|part| unescape(part))
+        .collect::<Vec<_>>()
+        .join(&b'/');
     let base = resolve(&SourceView(tree), &plain, true)?;
     let pattern = &parts[first..];
     let mut found = Vec::new();
@@ -110,7 +143,9 @@ fn match_below(
     pattern: &[&[u8]],
     found: &mut Vec<Vec<u8>>,
 ) -> Result<(), SolveError> {
-    let Some((part, rest)) = pattern.split_first() else { return Ok(()) };
+    let Some((part, rest)) = pattern.split_first() else {
+        return Ok(());
+    };
     for name in tree.children(directory)? {
         if !matches_wildcard(part, &name)? {
             continue;
@@ -132,7 +167,11 @@ fn match_below(
 }
 
 /// Everything below `directory`, parents first, less what `excludes` leaves out.
-fn walk(tree: &dyn SourceTree, directory: &TreePath, excludes: Option<&Patterns>) -> Result<Vec<Picked>, SolveError> {
+fn walk(
+    tree: &dyn SourceTree,
+    directory: &TreePath,
+    excludes: Option<&Patterns>,
+) -> Result<Vec<Picked>, SolveError> {
     let mut picked = Vec::new();
     walk_into(tree, directory, &TreePath::root(), excludes, &mut picked)?;
     Ok(picked)
@@ -152,9 +191,16 @@ fn walk_into(
         let excluded = excludes.is_some_and(|patterns| patterns.matches(relative.as_bytes()));
         let is_directory = node.is_directory();
         if excluded {
-            if is_directory && excludes.is_some_and(|patterns| patterns.may_include_below(relative.as_bytes())) {
+            if is_directory
+                && excludes.is_some_and(|patterns| patterns.may_include_below(relative.as_bytes()))
+            {
                 let before = picked.len();
-                picked.push(Picked { relative: relative.clone(), path: path.clone(), node, digest: None });
+                picked.push(Picked {
+                    relative: relative.clone(),
+                    path: path.clone(),
+                    node,
+                    digest: None,
+                });
                 walk_into(tree, &path, &relative, excludes, picked)?;
                 if picked.len() == before + 1 {
                     picked.truncate(before);
@@ -162,7 +208,12 @@ fn walk_into(
             }
             continue;
         }
-        picked.push(Picked { relative: relative.clone(), path: path.clone(), node, digest: None });
+        picked.push(Picked {
+            relative: relative.clone(),
+            path: path.clone(),
+            node,
+            digest: None,
+        });
         if is_directory {
             walk_into(tree, &path, &relative, excludes, picked)?;
         }
@@ -182,19 +233,38 @@ fn select_with_parents(
         None => ("", trimmed),
     };
     let root = resolve(&SourceView(tree), pivot.as_bytes(), true)?;
-    let Some(node) = tree.node(&root)? else { return Err(not_found(tree, source)) };
+    let Some(node) = tree.node(&root)? else {
+        return Err(not_found(tree, source));
+    };
     let pattern = TreePath::clean(rest.as_bytes());
     let parts: Vec<&[u8]> = pattern.components().collect();
     let mut inside = Vec::new();
-    pick_matching(tree, &root, &TreePath::root(), &parts, options.excludes, &mut inside)?;
+    pick_matching(
+        tree,
+        &root,
+        &TreePath::root(),
+        &parts,
+        options.excludes,
+        &mut inside,
+    )?;
     if inside.is_empty() {
         let literal = !parts.iter().any(|part| has_wildcard(part));
-        return if literal && !parts.is_empty() { Err(not_found(tree, source)) } else { Ok(None) };
+        return if literal && !parts.is_empty() {
+            Err(not_found(tree, source))
+        } else {
+            Ok(None)
+        };
     }
     inside.sort_by(|a, b| a.relative.cmp(&b.relative));
     inside.dedup_by(|a, b| a.relative == b.relative);
     // The pivot itself is a plain directory here: what is copied is what is in it.
-    Ok(Some(Selected { name: Vec::new(), path: root, node, digest: None, inside }))
+    Ok(Some(Selected {
+        name: Vec::new(),
+        path: root,
+        node,
+        digest: None,
+        inside,
+    }))
 }
 
 fn pick_matching(
@@ -205,7 +275,9 @@ fn pick_matching(
     excludes: Option<&Patterns>,
     picked: &mut Vec<Picked>,
 ) -> Result<bool, SolveError> {
-    let Some((part, rest)) = pattern.split_first() else { return Ok(false) };
+    let Some((part, rest)) = pattern.split_first() else {
+        return Ok(false);
+    };
     if *part == b"**" && pick_matching(tree, directory, relative, rest, excludes, picked)? {
         // What matches with no directory in between was taken; deeper ones follow below.
     }
@@ -238,7 +310,12 @@ fn pick_matching(
             is_directory && pick_matching(tree, &path, &below, rest, excludes, picked)?
         };
         if taken || picked.len() > before {
-            picked.push(Picked { relative: below, path, node, digest: None });
+            picked.push(Picked {
+                relative: below,
+                path,
+                node,
+                digest: None,
+            });
             any = true;
         }
     }
@@ -249,7 +326,11 @@ fn fill_digests(tree: &dyn SourceTree, selected: &mut [Selected]) -> Result<(), 
     let mut wanted = Vec::new();
     for one in selected.iter() {
         wanted.push((one.path.clone(), one.node.clone()));
-        wanted.extend(one.inside.iter().map(|entry| (entry.path.clone(), entry.node.clone())));
+        wanted.extend(
+            one.inside
+                .iter()
+                .map(|entry| (entry.path.clone(), entry.node.clone())),
+        );
     }
     wanted.retain(|(_, node)| matches!(node.kind, NodeKind::File { .. }));
     let mut digests = tree.digests(&wanted)?.into_iter();

@@ -15,7 +15,14 @@ pub(crate) struct SingleFile {
 }
 
 impl SingleFile {
-    pub fn new(name: &[u8], size: u64, mode: u32, mtime: Timestamp, digest: Digest, content: Content) -> SingleFile {
+    pub fn new(
+        name: &[u8],
+        size: u64,
+        mode: u32,
+        mtime: Timestamp,
+        digest: Digest,
+        content: Content,
+    ) -> SingleFile {
         let node = SourceNode {
             kind: NodeKind::File { size },
             mode,
@@ -25,14 +32,26 @@ impl SingleFile {
             xattrs: Default::default(),
             inode: None,
         };
-        SingleFile { name: name.to_vec(), node, digest, content }
+        SingleFile {
+            name: name.to_vec(),
+            node,
+            digest,
+            content,
+        }
     }
 
     /// A here-document: mode 0644, the time of the build.
     pub fn inline(name: &str, text: &str, epoch: Timestamp) -> SingleFile {
         let bytes = text.as_bytes();
         let content = Content::Bytes(bytes.into());
-        SingleFile::new(name.as_bytes(), bytes.len() as u64, 0o644, epoch, Digest::of(bytes), content)
+        SingleFile::new(
+            name.as_bytes(),
+            bytes.len() as u64,
+            0o644,
+            epoch,
+            Digest::of(bytes),
+            content,
+        )
     }
 
     /// The file as a selection.

@@ -97,10 +97,24 @@ impl Solver {
         context: Option<Arc<ContextDirectory>>,
         directories: BTreeMap<String, Arc<ContextDirectory>>,
     ) -> Solver {
-        let Workplace { store, ownership, threads, named } = workplace;
-        let workshop = Arc::new(Workshop { store, ownership, threads });
+        let Workplace {
+            store,
+            ownership,
+            threads,
+            named,
+        } = workplace;
+        let workshop = Arc::new(Workshop {
+            store,
+            ownership,
+            threads,
+        });
         let images = Images::new(workshop.clone(), named);
-        Solver { workshop, images, context, directories }
+        Solver {
+            workshop,
+            images,
+            context,
+            directories,
+        }
     }
 
     /// What names in the Dockerfile stand for.
@@ -128,7 +142,9 @@ impl Solver {
             allow_insecure: settings.allow_insecure,
         };
         let numbers = Numbers::of(plan);
-        events.event(Event::Planned { steps: numbers.infos.clone() });
+        events.event(Event::Planned {
+            steps: numbers.infos.clone(),
+        });
         let chain = chain_of(plan);
         let compressor = Compressor::new(settings.compression);
         let work = Work {
@@ -149,12 +165,23 @@ impl Solver {
             outlook: Mutex::default(),
         };
         let outcome = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..2).map(|_| scope.spawn(|| compressor.work(&work.failed))).collect();
-            let stages: Vec<_> = (0..plan.stages.len()).map(|index| scope.spawn({ let work = &work; move || work.stage(index) })).collect();
+            let workers: Vec<_> = (0..2)
+                .map(|_| scope.spawn(|| compressor.work(&work.failed)))
+                .collect();
+            let stages: Vec<_> = (0..plan.stages.len())
+                .map(|index| {
+                    scope.spawn({
+                        let work = &work;
+                        move || work.stage(index)
+                    })
+                })
+                .collect();
             let mut first = None;
             for stage in stages {
                 if let Some(error) = stage.join().expect("a stage does not panic") {
-                    let better = |old: &SolveError| old.kind == ErrorKind::Cancelled && error.kind != ErrorKind::Cancelled;
+                    let better = |old: &SolveError| {
+                        old.kind == ErrorKind::Cancelled && error.kind != ErrorKind::Cancelled
+                    };
                     if first.as_ref().is_none_or(better) {
                         first = Some(error);
                     }
@@ -214,12 +241,25 @@ impl Numbers {
         let (mut infos, mut of_stage) = (Vec::new(), Vec::new());
         for stage in &plan.stages {
             of_stage.push(infos.len());
-            let steps: Vec<_> = stage.steps.iter().filter(|step| step.operation != Operation::Metadata).collect();
+            let steps: Vec<_> = stage
+                .steps
+                .iter()
+                .filter(|step| step.operation != Operation::Metadata)
+                .collect();
             let count = steps.len() + 1;
-            let info = |position, name: String, line| StepInfo { stage: stage.name.clone(), position, count, name, line: Some(line) };
+            let info = |position, name: String, line| StepInfo {
+                stage: stage.name.clone(),
+                position,
+                count,
+                name,
+                line: Some(line),
+            };
             infos.push(info(1, base_name(plan, &stage.base), stage.base_line));
             for (index, step) in steps.iter().enumerate() {
-                let name = step.name.split_once("] ").map_or(step.name.as_str(), |(_, name)| name);
+                let name = step
+                    .name
+                    .split_once("] ")
+                    .map_or(step.name.as_str(), |(_, name)| name);
                 infos.push(info(index + 2, name.to_string(), step.line));
             }
         }
@@ -269,7 +309,10 @@ struct Permits {
 
 impl Permits {
     fn new(jobs: usize) -> Permits {
-        Permits { free: Mutex::new(if jobs == 0 { usize::MAX } else { jobs }), changed: Condvar::new() }
+        Permits {
+            free: Mutex::new(if jobs == 0 { usize::MAX } else { jobs }),
+            changed: Condvar::new(),
+        }
     }
 
     fn with<T>(&self, work: impl FnOnce() -> T) -> T {
@@ -365,12 +408,22 @@ impl Work<'_> {
         let mut number = self.numbers.of_stage[index];
         let started = Instant::now();
         self.events.event(Event::Started { step: number });
-        let mut state = self.base(stage).map_err(|error| self.step_failed(number, error, stage.base_line))?;
+        let mut state = self
+            .base(stage)
+            .map_err(|error| self.step_failed(number, error, stage.base_line))?;
         self.cached.fetch_add(1, Ordering::Relaxed);
-        self.events.event(Event::Finished { step: number, cached: true, took: started.elapsed() });
+        self.events.event(Event::Finished {
+            step: number,
+            cached: true,
+            took: started.elapsed(),
+        });
         self.compress(index, state.layers());
         let mut known = true;
-        for step in stage.steps.iter().filter(|step| step.operation != Operation::Metadata) {
+        for step in stage
+            .steps
+            .iter()
+            .filter(|step| step.operation != Operation::Metadata)
+        {
             number += 1;
             if self.stopped() {
                 return Err(SolveError::cancelled());
@@ -397,7 +450,11 @@ impl Work<'_> {
             if self.settings.dry_run {
                 self.foresee(number, cached);
             }
-            self.events.event(Event::Finished { step: number, cached, took: started.elapsed() });
+            self.events.event(Event::Finished {
+                step: number,
+                cached,
+                took: started.elapsed(),
+            });
         }
         if self.settings.dry_run && !known {
             // What comes from this stage is not known: its users would run too.
@@ -409,13 +466,22 @@ impl Work<'_> {
     fn foresee(&self, number: usize, cached: bool) {
         let info = &self.numbers.infos[number];
         let what = if cached { "cached" } else { "run   " };
-        let line = format!("{what}  [{} {}/{}] {}", info.stage, info.position, info.count, info.name);
-        self.outlook.lock().expect("no panic while held").push((number, line));
+        let line = format!(
+            "{what}  [{} {}/{}] {}",
+            info.stage, info.position, info.count, info.name
+        );
+        self.outlook
+            .lock()
+            .expect("no panic while held")
+            .push((number, line));
     }
 
     fn step_failed(&self, number: usize, error: SolveError, line: usize) -> SolveError {
         if error.kind != ErrorKind::Cancelled {
-            self.events.event(Event::Failed { step: number, error: error.message.clone() });
+            self.events.event(Event::Failed {
+                step: number,
+                error: error.message.clone(),
+            });
         }
         error.at_line(line)
     }
@@ -432,7 +498,8 @@ impl Work<'_> {
             }
             StageBase::Directory(name) => {
                 let directory = self.solver.directory(name)?;
-                let layer = crate::directory_base::layer(&self.solver.workshop, directory, self.settings.epoch)?;
+                let layer =
+                    crate::directory_base::layer(&self.solver.workshop, directory, self.settings.epoch)?;
                 state.push(Arc::new(layer))?;
             }
         }
@@ -457,7 +524,10 @@ impl Work<'_> {
         let (workshop, epoch) = (&self.solver.workshop, self.settings.epoch);
         match operation {
             Operation::Run(run) => {
-                let binds = BindMaker { workshop, origins: self };
+                let binds = BindMaker {
+                    workshop,
+                    origins: self,
+                };
                 let prepared = Prepared::new(run, &binds)?;
                 let key = prepared.key(state, &self.run);
                 if let Some(found) = self.found(&key, no_cache) {
@@ -469,11 +539,20 @@ impl Work<'_> {
                 let mut lines = Lines::new(self.events, number);
                 let made = self.permits.with(|| {
                     let stop = self.cancel;
-                    prepared.execute(workshop, state, &self.run, no_cache, &mut |stream, bytes| lines.take(stream, bytes), stop)
+                    prepared.execute(
+                        workshop,
+                        state,
+                        &self.run,
+                        no_cache,
+                        &mut |stream, bytes| lines.take(stream, bytes),
+                        stop,
+                    )
                 });
                 lines.finish();
                 let made = Arc::new(made?);
-                workshop.store.put_record(&key, &StepRecord { layer: made.id() })?;
+                workshop
+                    .store
+                    .put_record(&key, &StepRecord { layer: made.id() })?;
                 Ok((false, Some(made)))
             }
             Operation::Copy(copy) => {
@@ -487,7 +566,10 @@ impl Work<'_> {
                 let (listing, content) = self.permits.with(|| prepared.build(workshop, state, epoch))?;
                 self.warn(&prepared.warnings, number);
                 let slot = self.slot_key(stage, number);
-                let like = workshop.store.record::<StepRecord>(&slot).map(|record| record.layer);
+                let like = workshop
+                    .store
+                    .record::<StepRecord>(&slot)
+                    .map(|record| record.layer);
                 let made = Arc::new(LayerHandle::made(workshop, listing, content, like)?);
                 let mut pending = self.pending.lock().expect("no panic while held");
                 pending.push((key, made.clone()));
@@ -502,7 +584,10 @@ impl Work<'_> {
                 }
                 let listing = files::workdir(workdir, state, epoch)?;
                 let made = Arc::new(LayerHandle::made(workshop, listing, Default::default(), None)?);
-                self.pending.lock().expect("no panic while held").push((key, made.clone()));
+                self.pending
+                    .lock()
+                    .expect("no panic while held")
+                    .push((key, made.clone()));
                 Ok((false, Some(made)))
             }
             Operation::Metadata => Err(SolveError::internal("a step without work")),
@@ -545,7 +630,11 @@ impl Work<'_> {
         for (key, layer) in self.pending.lock().expect("no panic while held").drain(..) {
             if layer.is_recoverable() {
                 // A record that cannot be written only costs time later.
-                let _ = self.solver.workshop.store.put_record(&key, &StepRecord { layer: layer.id() });
+                let _ = self
+                    .solver
+                    .workshop
+                    .store
+                    .put_record(&key, &StepRecord { layer: layer.id() });
             }
         }
     }

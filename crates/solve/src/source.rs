@@ -85,9 +85,16 @@ pub(crate) enum Content {
     /// In a layer.
     Layer(Arc<LayerHandle>, TreePath),
     /// With a source of its own.
-    Shared(Arc<dyn praxis_layer::ContentSource + Send>, Arc<praxis_layer::Entry>),
+    Shared(
+        Arc<dyn praxis_layer::ContentSource + Send>,
+        Arc<praxis_layer::Entry>,
+    ),
     /// A range of a file that stays as long as this lives.
-    Range { file: Arc<KeptFile>, offset: u64, length: u64 },
+    Range {
+        file: Arc<KeptFile>,
+        offset: u64,
+        length: u64,
+    },
 }
 
 /// A file in a scratch directory.

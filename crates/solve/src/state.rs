@@ -61,13 +61,20 @@ impl State {
 
     /// Lets go of the tree, so that the next [`State::push`] need not copy it. Callers drop their own first.
     pub fn source(&mut self, name: String) -> Result<StateSource, SolveError> {
-        Ok(StateSource { tree: self.tree()?, layers: self.layers.clone(), name })
+        Ok(StateSource {
+            tree: self.tree()?,
+            layers: self.layers.clone(),
+            name,
+        })
     }
 
     /// The image's own user and group files; empty where they are missing or no regular files.
     pub fn accounts(&mut self) -> Result<Accounts, SolveError> {
         let source = self.source(String::new())?;
-        Ok(Accounts { passwd: source.small_file(b"/etc/passwd")?, group: source.small_file(b"/etc/group")? })
+        Ok(Accounts {
+            passwd: source.small_file(b"/etc/passwd")?,
+            group: source.small_file(b"/etc/group")?,
+        })
     }
 }
 
@@ -81,16 +88,24 @@ pub(crate) struct StateSource {
 impl StateSource {
     fn small_file(&self, path: &[u8]) -> Result<Vec<u8>, SolveError> {
         let path = resolve(self, path, true)?;
-        let Some(node) = self.tree.get(&path) else { return Ok(Vec::new()) };
-        let Kind::File { size, .. } = node.kind else { return Ok(Vec::new()) };
+        let Some(node) = self.tree.get(&path) else {
+            return Ok(Vec::new());
+        };
+        let Kind::File { size, .. } = node.kind else {
+            return Ok(Vec::new());
+        };
         if size > LIMIT {
-            return Err(SolveError::user(format!("{path} of the image is {size} bytes long, more than {LIMIT}")));
+            return Err(SolveError::user(format!(
+                "{path} of the image is {size} bytes long, more than {LIMIT}"
+            )));
         }
         let mut bytes = Vec::new();
         if size > 0 {
             let reader = self.content(&path)?.open();
             let read = reader.and_then(|mut reader| reader.read_to_end(&mut bytes));
-            read.map_err(|error| SolveError::environment(format!("cannot read {path} of the image: {error}")))?;
+            read.map_err(|error| {
+                SolveError::environment(format!("cannot read {path} of the image: {error}"))
+            })?;
         }
         Ok(bytes)
     }
@@ -98,15 +113,24 @@ impl StateSource {
     fn node_of(&self, path: &TreePath, node: &Node) -> SourceNode {
         let kind = match &node.kind {
             Kind::Directory { .. } => NodeKind::Directory,
-            Kind::Symlink { target } => NodeKind::Symlink { target: target.clone() },
-            Kind::Character { major, minor } => NodeKind::Character { major: *major, minor: *minor },
-            Kind::Block { major, minor } => NodeKind::Block { major: *major, minor: *minor },
+            Kind::Symlink { target } => NodeKind::Symlink {
+                target: target.clone(),
+            },
+            Kind::Character { major, minor } => NodeKind::Character {
+                major: *major,
+                minor: *minor,
+            },
+            Kind::Block { major, minor } => NodeKind::Block {
+                major: *major,
+                minor: *minor,
+            },
             Kind::Fifo => NodeKind::Fifo,
             Kind::File { size, .. } => NodeKind::File { size: *size },
             Kind::Hardlink { .. } | Kind::Whiteout => NodeKind::File { size: 0 },
         };
         let first = node.first_name.as_ref().unwrap_or(path);
-        let inode = matches!(kind, NodeKind::File { .. }).then(|| (node.layer as u64, first.as_bytes().to_vec()));
+        let inode =
+            matches!(kind, NodeKind::File { .. }).then(|| (node.layer as u64, first.as_bytes().to_vec()));
         SourceNode {
             kind,
             mode: node.mode,
@@ -150,7 +174,10 @@ impl SourceTree for StateSource {
     }
 
     fn content(&self, path: &TreePath) -> Result<Content, SolveError> {
-        let node = self.tree.get(path).ok_or_else(|| SolveError::internal(format!("{path} is gone")))?;
+        let node = self
+            .tree
+            .get(path)
+            .ok_or_else(|| SolveError::internal(format!("{path} is gone")))?;
         let first = node.first_name.clone().unwrap_or_else(|| path.clone());
         Ok(Content::Layer(self.layers[node.layer].clone(), first))
     }

@@ -44,12 +44,18 @@ impl Accounts {
     fn groups(&self) -> impl Iterator<Item = (&[u8], u32, &[u8])> {
         self.group.split(|&b| b == b'\n').filter_map(|line| {
             let fields: Vec<&[u8]> = line.split(|&b| b == b':').collect();
-            Some((*fields.first()?, number(fields.get(2)?)?, fields.get(3).copied().unwrap_or_default()))
+            Some((
+                *fields.first()?,
+                number(fields.get(2)?)?,
+                fields.get(3).copied().unwrap_or_default(),
+            ))
         })
     }
 
     fn group_id(&self, name: &str) -> Option<u32> {
-        self.groups().find(|group| group.0 == name.as_bytes()).map(|group| group.1)
+        self.groups()
+            .find(|group| group.0 == name.as_bytes())
+            .map(|group| group.1)
     }
 
     /// Whom `USER text` means for RUN, with the supplementary groups of a named user. A number is a number even if
@@ -83,7 +89,12 @@ impl Accounts {
             _ => vec![gid],
         };
         let home = account.map(|account| String::from_utf8_lossy(account.home).into_owned());
-        Ok(Identity { uid, gid, groups, home: home.filter(|home| !home.is_empty()).unwrap_or_else(|| "/".into()) })
+        Ok(Identity {
+            uid,
+            gid,
+            groups,
+            home: home.filter(|home| !home.is_empty()).unwrap_or_else(|| "/".into()),
+        })
     }
 
     fn supplementary(&self, name: &[u8], primary: u32) -> Vec<u32> {
@@ -114,10 +125,12 @@ impl Accounts {
             }
         };
         let gid = match group {
-            Some(group) => number(group.as_bytes()).or_else(|| self.group_id(group)).unwrap_or_else(|| {
-                unknown.push(group.to_string());
-                0
-            }),
+            Some(group) => number(group.as_bytes())
+                .or_else(|| self.group_id(group))
+                .unwrap_or_else(|| {
+                    unknown.push(group.to_string());
+                    0
+                }),
             None if number(user.as_bytes()).is_some() => uid,
             None => account.map_or(0, |account| account.gid),
         };
@@ -168,6 +181,9 @@ mod tests {
         assert_eq!(accounts().owner("app"), (1001, 1001, vec![]));
         assert_eq!(accounts().owner("5"), (5, 5, vec![]));
         assert_eq!(accounts().owner(":wheel"), (0, 10, vec![]));
-        assert_eq!(accounts().owner("who:which"), (0, 0, vec!["who".into(), "which".into()]));
+        assert_eq!(
+            accounts().owner("who:which"),
+            (0, 0, vec!["who".into(), "which".into()])
+        );
     }
 }

@@ -29,7 +29,9 @@ pub(crate) fn resolve(view: &dyn View, path: &[u8], follow_last: bool) -> Result
     let mut links = 0;
     while let Some(part) = rest.pop() {
         if here.as_bytes().len() + part.len() + rest.len() > LONGEST {
-            return Err(SolveError::user(format!("a path of more than {LONGEST} bytes: no file system takes it")));
+            return Err(SolveError::user(format!(
+                "a path of more than {LONGEST} bytes: no file system takes it"
+            )));
         }
         if part == b".." {
             here = here.parent().unwrap_or_default();
@@ -59,7 +61,9 @@ pub(crate) fn resolve(view: &dyn View, path: &[u8], follow_last: bool) -> Result
 
 /// The components of `path`, last first.
 fn components(path: &[u8]) -> Vec<Vec<u8>> {
-    let parts = path.split(|&b| b == b'/').filter(|part| !part.is_empty() && part != b".");
+    let parts = path
+        .split(|&b| b == b'/')
+        .filter(|part| !part.is_empty() && part != b".");
     let mut parts: Vec<Vec<u8>> = parts.map(<[u8]>::to_vec).collect();
     parts.reverse();
     parts

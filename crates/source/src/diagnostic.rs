@@ -63,7 +63,13 @@ impl Diagnostic {
 
     /// An error that belongs to no place in the file.
     pub fn general(message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Error, code: None, message: message.into(), span: None, help: None }
+        Diagnostic {
+            severity: Severity::Error,
+            code: None,
+            message: message.into(),
+            span: None,
+            help: None,
+        }
     }
 
     /// The same with advice.

@@ -10,12 +10,18 @@ pub struct Span {
 impl Span {
     /// The bytes from `start` up to `end`.
     pub fn new(start: usize, end: usize) -> Span {
-        Span { start, end: end.max(start) }
+        Span {
+            start,
+            end: end.max(start),
+        }
     }
 
     /// The smallest span that holds both.
     pub fn to(self, other: Span) -> Span {
-        Span { start: self.start.min(other.start), end: self.end.max(other.end) }
+        Span {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
     }
 }
 
@@ -42,9 +48,18 @@ impl SourceFile {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> SourceFile {
         let text = text.into();
         let line_starts = std::iter::once(0)
-            .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1))
+            .chain(
+                text.bytes()
+                    .enumerate()
+                    .filter(|(_, byte)| *byte == b'\n')
+                    .map(|(at, _)| at + 1),
+            )
             .collect();
-        SourceFile { name: name.into(), text, line_starts }
+        SourceFile {
+            name: name.into(),
+            text,
+            line_starts,
+        }
     }
 
     /// The name in messages.
@@ -67,12 +82,17 @@ impl SourceFile {
         let offset = self.floor(offset);
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = self.line_starts[line - 1];
-        Position { line, column: self.text[start..offset].chars().count() + 1 }
+        Position {
+            line,
+            column: self.text[start..offset].chars().count() + 1,
+        }
     }
 
     /// Line `number`, counted from 1, without its line end; empty past the end of the file.
     pub fn line(&self, number: usize) -> &str {
-        self.line_span(number).map_or("", |span| self.text[span.start..span.end].trim_end_matches(['\n', '\r']))
+        self.line_span(number).map_or("", |span| {
+            self.text[span.start..span.end].trim_end_matches(['\n', '\r'])
+        })
     }
 
     /// How many lines the file has; a final line end does not open another.
@@ -101,10 +121,17 @@ mod tests {
         let file = SourceFile::new("f", "añb\r\n\nlast");
         assert_eq!(file.position(0), Position { line: 1, column: 1 });
         assert_eq!(file.position(3), Position { line: 1, column: 3 });
-        assert_eq!(file.position(2), Position { line: 1, column: 2 }, "inside a character");
+        assert_eq!(
+            file.position(2),
+            Position { line: 1, column: 2 },
+            "inside a character"
+        );
         assert_eq!(file.position(7), Position { line: 3, column: 1 });
         assert_eq!(file.position(999), Position { line: 3, column: 5 });
-        assert_eq!((file.line(1), file.line(2), file.line(3), file.line(4)), ("añb", "", "last", ""));
+        assert_eq!(
+            (file.line(1), file.line(2), file.line(3), file.line(4)),
+            ("añb", "", "last", "")
+        );
         assert_eq!(file.line_count(), 3);
         assert_eq!(SourceFile::new("f", "a\n").line_count(), 1);
         assert_eq!(SourceFile::new("f", "").line_count(), 0);

@@ -6,7 +6,9 @@ use crate::{Diagnostic, SourceFile, Span};
 /// a line feed. Control characters of the source are shown as escapes, so the text is safe for a terminal.
 pub fn render(diagnostic: &Diagnostic, file: &SourceFile) -> String {
     let mut text = format!("{}\n", visible(&diagnostic.to_string()));
-    let width = diagnostic.span.map_or(1, |span| file.position(span.start).line.to_string().len());
+    let width = diagnostic
+        .span
+        .map_or(1, |span| file.position(span.start).line.to_string().len());
     if let Some(span) = diagnostic.span {
         excerpt(&mut text, file, span, width);
     }
@@ -18,7 +20,14 @@ pub fn render(diagnostic: &Diagnostic, file: &SourceFile) -> String {
 
 fn excerpt(text: &mut String, file: &SourceFile, span: Span, width: usize) {
     let place = file.position(span.start);
-    let _ = writeln!(text, "{:width$}--> {}:{}:{}", "", file.name(), place.line, place.column);
+    let _ = writeln!(
+        text,
+        "{:width$}--> {}:{}:{}",
+        "",
+        file.name(),
+        place.line,
+        place.column
+    );
     let line = file.line(place.line);
     if line.is_empty() {
         return;
@@ -27,8 +36,13 @@ fn excerpt(text: &mut String, file: &SourceFile, span: Span, width: usize) {
     let marked: String = visible(&underlined(file, span, line, place.column));
     let _ = writeln!(text, "{:width$} |", "");
     let _ = writeln!(text, "{:width$} | {}", place.line, visible(line));
-    let _ =
-        writeln!(text, "{:width$} | {}{}", "", spaces(&before), "^".repeat(marked.chars().count().max(1)));
+    let _ = writeln!(
+        text,
+        "{:width$} | {}{}",
+        "",
+        spaces(&before),
+        "^".repeat(marked.chars().count().max(1))
+    );
 }
 
 /// The part of `line` that the span covers, without white space at its end.
@@ -69,8 +83,8 @@ mod tests {
     #[test]
     fn underlines_the_span() {
         let file = SourceFile::new("Dockerfile", "FROM a\n\tCOPPY x y\n");
-        let diagnostic = Diagnostic::error("unknown instruction: COPPY", Span::new(8, 13))
-            .with_help("did you mean COPY?");
+        let diagnostic =
+            Diagnostic::error("unknown instruction: COPPY", Span::new(8, 13)).with_help("did you mean COPY?");
         let expected = "error: unknown instruction: COPPY\n --> Dockerfile:2:2\n  |\n2 |     COPPY x y\n  |     \
                         ^^^^^\n  = help: did you mean COPY?\n";
         assert_eq!(render(&diagnostic, &file), expected);
@@ -89,7 +103,12 @@ mod tests {
     fn row_72_control_characters_are_escaped() {
         let file = SourceFile::new("f", "RUN \u{1b}]52;c;x\u{7}\u{202e}\n");
         let text = render(&Diagnostic::error("\u{1b}[31m", Span::new(0, 3)), &file);
-        assert!(!text.chars().any(|c| c == '\u{1b}' || c == '\u{7}' || c == '\u{202e}'), "{text}");
+        assert!(
+            !text
+                .chars()
+                .any(|c| c == '\u{1b}' || c == '\u{7}' || c == '\u{202e}'),
+            "{text}"
+        );
     }
 
     #[test]
@@ -97,7 +116,9 @@ mod tests {
         let file = SourceFile::new("f", "é\n");
         for start in 0..6 {
             for end in 0..6 {
-                assert!(render(&Diagnostic::error("x", Span { start, end }), &file).starts_with("error: x\n"));
+                assert!(
+                    render(&Diagnostic::error("x", Span { start, end }), &file).starts_with("error: x\n")
+                );
             }
         }
     }

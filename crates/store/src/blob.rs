@@ -25,7 +25,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] if it is not there or was damaged (and is now evicted).
     pub fn open_blob(&self, digest: &Digest, size: u64) -> Result<File, StoreError> {
-        let missing = || StoreError::Missing { what: format!("blob {digest}") };
+        let missing = || StoreError::Missing {
+            what: format!("blob {digest}"),
+        };
         let path = self.blob_path(digest);
         let mut file = File::open(&path).map_err(|_| missing())?;
         let metadata = file.metadata().map_err(StoreError::io("read", &path))?;
@@ -60,7 +62,9 @@ impl Store {
             .map_err(StoreError::io("read", &path))?;
         if Digest::of(&bytes) != *digest {
             let _ = fs::remove_file(&path);
-            return Err(StoreError::Missing { what: format!("blob {digest}") });
+            return Err(StoreError::Missing {
+                what: format!("blob {digest}"),
+            });
         }
         Ok(bytes)
     }
@@ -70,7 +74,9 @@ impl Store {
         let descriptor = Descriptor::of(media_type, bytes);
         if !self.has_blob(&descriptor.digest, descriptor.size) {
             let mut writer = self.blob_writer()?;
-            writer.write_all(bytes).map_err(StoreError::io("write", &writer.path.clone()))?;
+            writer
+                .write_all(bytes)
+                .map_err(StoreError::io("write", &writer.path.clone()))?;
             writer.commit_as(&descriptor.digest)?;
         }
         Ok(descriptor)
@@ -85,7 +91,13 @@ impl Store {
             .write(true)
             .open(&path)
             .map_err(StoreError::io("create", &path))?;
-        Ok(BlobWriter { store: self, path, file, hasher: Hasher::new(), hashing: true })
+        Ok(BlobWriter {
+            store: self,
+            path,
+            file,
+            hasher: Hasher::new(),
+            hashing: true,
+        })
     }
 }
 
@@ -122,7 +134,10 @@ impl BlobWriter<'_> {
         assert!(self.hashing, "commit_as() of a writer that does not hash");
         let actual = self.hasher.clone().finish();
         if actual != *expected {
-            return Err(StoreError::Mismatch { expected: *expected, actual });
+            return Err(StoreError::Mismatch {
+                expected: *expected,
+                actual,
+            });
         }
         let size = self.hasher.length();
         self.publish(expected)?;
@@ -190,7 +205,10 @@ mod tests {
         let path = store.blob_path(&descriptor.digest);
         fs::write(&path, b"content").unwrap();
         assert!(store.has_blob(&descriptor.digest, descriptor.size));
-        assert!(stamp::holds(&fs::metadata(&path).unwrap(), descriptor.digest.as_bytes()));
+        assert!(stamp::holds(
+            &fs::metadata(&path).unwrap(),
+            descriptor.digest.as_bytes()
+        ));
     }
 
     #[test]
@@ -207,7 +225,13 @@ mod tests {
         let mut writer = store.blob_writer().unwrap();
         writer.write_all(b"other").unwrap();
         let wanted = Digest::of(b"wanted");
-        assert!(matches!(writer.commit_as(&wanted), Err(StoreError::Mismatch { .. })));
-        assert_eq!(fs::read_dir(place.path().join("blobs/sha256")).unwrap().count(), 0);
+        assert!(matches!(
+            writer.commit_as(&wanted),
+            Err(StoreError::Mismatch { .. })
+        ));
+        assert_eq!(
+            fs::read_dir(place.path().join("blobs/sha256")).unwrap().count(),
+            0
+        );
     }
 }

@@ -104,12 +104,22 @@ impl Store {
             self.need_manifest(&image.descriptor.digest, image.descriptor.size, &mut needed, 0);
         }
         for path in files_below(&self.area("records")) {
-            let age = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-            let old = options.older_than.is_some_and(|limit| age.is_some_and(|age| age > limit));
+            let age = fs::metadata(&path)
+                .and_then(|metadata| metadata.modified())
+                .ok()
+                .and_then(|time| SystemTime::now().duration_since(time).ok());
+            let old = options
+                .older_than
+                .is_some_and(|limit| age.is_some_and(|age| age > limit));
             if options.all || old {
                 let _ = fs::remove_file(&path);
                 report.records += 1;
-            } else if let Some(value) = fs::read(&path).ok().as_deref().and_then(unseal).and_then(|body| serde_json::from_slice::<Value>(body).ok()) {
+            } else if let Some(value) = fs::read(&path)
+                .ok()
+                .as_deref()
+                .and_then(unseal)
+                .and_then(|body| serde_json::from_slice::<Value>(body).ok())
+            {
                 digests_in(&value, &mut needed);
             }
         }
@@ -132,9 +142,17 @@ impl Store {
         Ok(report)
     }
 
-    fn sweep_layers(&self, needed: &mut BTreeSet<Digest>, options: &CollectOptions, report: &mut CollectReport) {
+    fn sweep_layers(
+        &self,
+        needed: &mut BTreeSet<Digest>,
+        options: &CollectOptions,
+        report: &mut CollectReport,
+    ) {
         for id in self.layer_ids() {
-            let blobs: Vec<LayerBlob> = ["gzip", "zstd", "tar"].iter().filter_map(|form| self.layer_blob(&id, form)).collect();
+            let blobs: Vec<LayerBlob> = ["gzip", "zstd", "tar"]
+                .iter()
+                .filter_map(|form| self.layer_blob(&id, form))
+                .collect();
             let of_image = blobs.iter().any(|blob| needed.contains(&blob.descriptor.digest));
             if needed.contains(&id) || (of_image && !options.all) {
                 needed.extend(blobs.iter().map(|blob| blob.descriptor.digest));
@@ -149,11 +167,18 @@ impl Store {
         if depth > 4 || !needed.insert(*digest) {
             return;
         }
-        let Ok(bytes) = self.read_blob(digest, size) else { return };
-        let Ok(value) = serde_json::from_slice::<Value>(&bytes) else { return };
+        let Ok(bytes) = self.read_blob(digest, size) else {
+            return;
+        };
+        let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
+            return;
+        };
         digests_in(&value, needed);
         for child in value["manifests"].as_array().into_iter().flatten() {
-            if let (Some(digest), Some(size)) = (child["digest"].as_str().and_then(|text| text.parse().ok()), child["size"].as_u64()) {
+            if let (Some(digest), Some(size)) = (
+                child["digest"].as_str().and_then(|text| text.parse().ok()),
+                child["size"].as_u64(),
+            ) {
                 needed.remove(&digest);
                 self.need_manifest(&digest, size, needed, depth + 1);
             }
@@ -171,28 +196,40 @@ impl Store {
             report.blobs += 1;
             let whole = name_digest(&path).is_some_and(|expected| file_digest(&path) == Some(expected));
             if !whole {
-                report.damage.push(Damage { what: path.display().to_string(), why: "its content has another digest".into() });
+                report.damage.push(Damage {
+                    what: path.display().to_string(),
+                    why: "its content has another digest".into(),
+                });
                 let _ = fs::remove_file(&path);
             }
         }
         for id in self.layer_ids() {
             report.layers += 1;
             let Some(listing) = self.listing(&id) else {
-                report.damage.push(Damage { what: format!("layer {id}"), why: "its listing is damaged".into() });
+                report.damage.push(Damage {
+                    what: format!("layer {id}"),
+                    why: "its listing is damaged".into(),
+                });
                 continue;
             };
             let snapshot = self.area("layers").join(id.hex()).join("snapshot");
             if snapshot.is_dir()
                 && let Some(why) = snapshot_damage(&listing, &snapshot)
             {
-                report.damage.push(Damage { what: format!("snapshot of layer {id}"), why });
+                report.damage.push(Damage {
+                    what: format!("snapshot of layer {id}"),
+                    why,
+                });
                 self.evict_snapshot(&id);
             }
         }
         for path in files_below(&self.area("records")) {
             report.records += 1;
             if fs::read(&path).ok().as_deref().and_then(unseal).is_none() {
-                report.damage.push(Damage { what: path.display().to_string(), why: "its content has another digest".into() });
+                report.damage.push(Damage {
+                    what: path.display().to_string(),
+                    why: "its content has another digest".into(),
+                });
                 let _ = fs::remove_file(&path);
             }
         }
@@ -237,7 +274,9 @@ fn tree_size(directory: &Path) -> u64 {
     fn add(directory: &Path, seen: &mut BTreeSet<(u64, u64)>) -> u64 {
         let mut total = 0;
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let Ok(metadata) = fs::symlink_metadata(entry.path()) else { continue };
+            let Ok(metadata) = fs::symlink_metadata(entry.path()) else {
+                continue;
+            };
             if metadata.nlink() == 1 || metadata.is_dir() || seen.insert((metadata.dev(), metadata.ino())) {
                 total += metadata.blocks() * 512;
             }

@@ -51,11 +51,18 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
-        move |source| StoreError::Io { action, path: path.to_path_buf(), source }
+        move |source| StoreError::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
     }
 
     /// Whether the cause is the user's machine (full disk, permissions) rather than praxis.
     pub fn is_environment(&self) -> bool {
-        matches!(self, StoreError::Io { .. } | StoreError::Unusable { .. } | StoreError::Busy { .. })
+        matches!(
+            self,
+            StoreError::Io { .. } | StoreError::Unusable { .. } | StoreError::Busy { .. }
+        )
     }
 }

@@ -14,7 +14,10 @@ impl Store {
 
     /// Whether `destination` is already the export `key`, byte for byte as written.
     pub fn is_exported(&self, key: &Digest, destination: &Path) -> bool {
-        let (Ok(kept), Ok(there)) = (fs::metadata(self.export_path(key)), fs::symlink_metadata(destination)) else {
+        let (Ok(kept), Ok(there)) = (
+            fs::metadata(self.export_path(key)),
+            fs::symlink_metadata(destination),
+        ) else {
             return false;
         };
         there.is_file()
@@ -27,7 +30,9 @@ impl Store {
     /// there, was changed, or is on another file system.
     pub fn link_export(&self, key: &Digest, destination: &Path) -> bool {
         let kept = self.export_path(key);
-        let Ok(metadata) = fs::metadata(&kept) else { return false };
+        let Ok(metadata) = fs::metadata(&kept) else {
+            return false;
+        };
         if !stamp::holds(&metadata, key.as_bytes()) {
             let _ = fs::remove_file(&kept);
             return false;
@@ -39,8 +44,12 @@ impl Store {
         if fs::hard_link(&kept, &temporary).is_err() {
             return false;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
-        let done = File::open(&temporary).and_then(|file| stamp::set(&file, key.as_bytes(), now)).is_ok()
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs() as i64);
+        let done = File::open(&temporary)
+            .and_then(|file| stamp::set(&file, key.as_bytes(), now))
+            .is_ok()
             && fs::rename(&temporary, destination).is_ok();
         if !done {
             let _ = fs::remove_file(&temporary);
@@ -54,7 +63,9 @@ impl Store {
         if fs::hard_link(file, &temporary).is_err() {
             return Ok(());
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs() as i64);
         if let Ok(handle) = File::open(&temporary) {
             let _ = stamp::set(&handle, key.as_bytes(), now);
         }
@@ -67,7 +78,10 @@ impl Store {
 
 /// A temporary name in the directory of `destination`.
 fn beside(destination: &Path) -> PathBuf {
-    let name = destination.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = destination
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     destination.with_file_name(format!(".{name}.praxis-{}", std::process::id()))
 }
 
@@ -85,7 +99,10 @@ mod tests {
         store.keep_export(&key, &out).unwrap();
         assert!(store.is_exported(&key, &out));
         let second = place.path().join("second.tar");
-        assert!(!store.link_export(&key, &second), "two files of the user must not share bytes");
+        assert!(
+            !store.link_export(&key, &second),
+            "two files of the user must not share bytes"
+        );
         fs::remove_file(&out).unwrap();
         assert!(store.link_export(&key, &second));
         assert_eq!(fs::read(&second).unwrap(), b"archive");

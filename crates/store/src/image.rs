@@ -30,7 +30,9 @@ impl Store {
 
     /// All names.
     pub fn images(&self) -> Vec<StoredImage> {
-        let Ok(entries) = fs::read_dir(self.area("images")) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.area("images")) else {
+            return Vec::new();
+        };
         let mut images: Vec<StoredImage> = entries
             .flatten()
             .filter_map(|entry| fs::read(entry.path()).ok())
@@ -42,7 +44,9 @@ impl Store {
 
     /// The image of any name whose manifest or index has `digest`.
     pub fn image_by_digest(&self, digest: &Digest) -> Option<StoredImage> {
-        self.images().into_iter().find(|image| image.descriptor.digest == *digest)
+        self.images()
+            .into_iter()
+            .find(|image| image.descriptor.digest == *digest)
     }
 
     /// Bytes kept for `name` in the area of contexts (file times seen and digests computed).

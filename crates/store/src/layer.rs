@@ -91,7 +91,9 @@ impl Store {
         if fs::read(&marker).is_ok_and(|boot| boot == stamp::boot_token()) {
             return SnapshotState::Ready(path);
         }
-        let intact = self.listing(id).is_some_and(|listing| snapshot_damage(&listing, &path).is_none());
+        let intact = self
+            .listing(id)
+            .is_some_and(|listing| snapshot_damage(&listing, &path).is_none());
         if intact && self.replace(&marker, &stamp::boot_token()).is_ok() {
             return SnapshotState::Ready(path);
         }
@@ -135,7 +137,13 @@ impl Store {
     }
 
     /// Notes the blob of a layer, with the index of its compressed blocks.
-    pub fn put_layer_blob(&self, id: &Digest, form: &str, blob: &LayerBlob, blocks: &[u8]) -> Result<(), StoreError> {
+    pub fn put_layer_blob(
+        &self,
+        id: &Digest,
+        form: &str,
+        blob: &LayerBlob,
+        blocks: &[u8],
+    ) -> Result<(), StoreError> {
         let directory = self.layer_directory(id);
         self.replace(&directory.join(format!("{form}.blocks")), &seal(blocks))?;
         let body = serde_json::to_vec(blob).unwrap_or_default();
@@ -150,10 +158,16 @@ impl Store {
 
     /// Ids of all layers.
     pub(crate) fn layer_ids(&self) -> Vec<Digest> {
-        let Ok(entries) = fs::read_dir(self.area("layers")) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.area("layers")) else {
+            return Vec::new();
+        };
         entries
             .flatten()
-            .filter_map(|entry| format!("sha256:{}", entry.file_name().to_string_lossy()).parse().ok())
+            .filter_map(|entry| {
+                format!("sha256:{}", entry.file_name().to_string_lossy())
+                    .parse()
+                    .ok()
+            })
             .collect()
     }
 }
@@ -162,7 +176,9 @@ impl Store {
 pub(crate) fn snapshot_damage(listing: &Listing, snapshot: &Path) -> Option<String> {
     listing.entries().iter().find_map(|entry| {
         let path = snapshot.join(entry.path.as_path());
-        let Ok(metadata) = fs::symlink_metadata(&path) else { return Some(format!("{} is missing", entry.path)) };
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            return Some(format!("{} is missing", entry.path));
+        };
         let kind = metadata.file_type();
         let fits = match &entry.kind {
             Kind::Directory { .. } => kind.is_dir(),
@@ -184,7 +200,10 @@ pub(crate) fn snapshot_damage(listing: &Listing, snapshot: &Path) -> Option<Stri
 }
 
 fn file_has(path: &Path, content: &Digest) -> io::Result<bool> {
-    let mut file = File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path)?;
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .open(path)?;
     let mut hasher = Hasher::new();
     io::copy(&mut file, &mut hasher)?;
     Ok(hasher.finish() == *content)

@@ -28,14 +28,22 @@ impl Workspace {
             let lock = File::create(&lock_path).map_err(StoreError::io("create", &lock_path))?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive)
                 .map_err(|error| StoreError::io("lock", &lock_path)(error.into()))?;
-            return Ok(Workspace { path, next: AtomicU64::new(0), _lock: lock });
+            return Ok(Workspace {
+                path,
+                next: AtomicU64::new(0),
+                _lock: lock,
+            });
         }
-        Err(StoreError::Unusable { path: temporary.into(), why: "no free name below it".into() })
+        Err(StoreError::Unusable {
+            path: temporary.into(),
+            why: "no free name below it".into(),
+        })
     }
 
     /// A path in the workspace that nothing has yet.
     pub(crate) fn fresh(&self) -> PathBuf {
-        self.path.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+        self.path
+            .join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 }
 
@@ -47,7 +55,9 @@ impl Drop for Workspace {
 
 /// Removes workspaces whose process is gone. One without a lock file is left alone while it may just be starting.
 fn remove_dead(temporary: &Path) {
-    let Ok(entries) = fs::read_dir(temporary) else { return };
+    let Ok(entries) = fs::read_dir(temporary) else {
+        return;
+    };
     for entry in entries.flatten() {
         let path = entry.path();
         match File::open(path.join("lock")) {
@@ -57,7 +67,12 @@ fn remove_dead(temporary: &Path) {
                 }
             }
             Err(_) => {
-                let pid = entry.file_name().to_string_lossy().split('-').next().map(str::to_string);
+                let pid = entry
+                    .file_name()
+                    .to_string_lossy()
+                    .split('-')
+                    .next()
+                    .map(str::to_string);
                 let alive = pid.is_some_and(|pid| Path::new("/proc").join(pid).exists());
                 if !alive {
                     let _ = fs::remove_dir_all(&path);

@@ -33,8 +33,17 @@ fn nanoseconds(name: &[u8]) -> u32 {
 
 /// Marks `file` as verified under `name`. `seconds` becomes its visible time.
 pub(crate) fn set(file: &File, name: &[u8], seconds: i64) -> io::Result<()> {
-    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds(name).into() };
-    rustix::fs::futimens(file, &Timestamps { last_access: time, last_modification: time })?;
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanoseconds(name).into(),
+    };
+    rustix::fs::futimens(
+        file,
+        &Timestamps {
+            last_access: time,
+            last_modification: time,
+        },
+    )?;
     Ok(())
 }
 

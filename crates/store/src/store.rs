@@ -29,7 +29,11 @@ impl Store {
             .map_err(|error| StoreError::io("lock", root)(error.into()))?;
         let root = root.canonicalize().map_err(StoreError::io("open", root))?;
         let workspace = Workspace::create(&root.join("tmp"))?;
-        Ok(Store { root, workspace, _lease: lease })
+        Ok(Store {
+            root,
+            workspace,
+            _lease: lease,
+        })
     }
 
     /// Opens the store alone, for collection.
@@ -38,11 +42,16 @@ impl Store {
     /// [`StoreError::Busy`] while a build runs.
     pub fn open_alone(root: &Path) -> Result<Store, StoreError> {
         let lease = prepare(root)?;
-        flock(&lease, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| StoreError::Busy { path: root.to_path_buf() })?;
+        flock(&lease, FlockOperation::NonBlockingLockExclusive).map_err(|_| StoreError::Busy {
+            path: root.to_path_buf(),
+        })?;
         let root = root.canonicalize().map_err(StoreError::io("open", root))?;
         let workspace = Workspace::create(&root.join("tmp"))?;
-        Ok(Store { root, workspace, _lease: lease })
+        Ok(Store {
+            root,
+            workspace,
+            _lease: lease,
+        })
     }
 
     /// Where the store is.
@@ -83,29 +92,48 @@ impl Store {
 
 /// Makes the directories, checks them and opens the lock file.
 fn prepare(root: &Path) -> Result<File, StoreError> {
-    let unusable = |why: String| StoreError::Unusable { path: root.to_path_buf(), why };
+    let unusable = |why: String| StoreError::Unusable {
+        path: root.to_path_buf(),
+        why,
+    };
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(root).map_err(StoreError::io("create", root))?;
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(root)
+        .map_err(StoreError::io("create", root))?;
     let metadata = fs::metadata(root).map_err(StoreError::io("open", root))?;
     if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err(unusable("it belongs to another user; choose another with --root".into()));
+        return Err(unusable(
+            "it belongs to another user; choose another with --root".into(),
+        ));
     }
     let format = root.join("format");
     match fs::read_to_string(&format) {
         Ok(text) if text == FORMAT => {}
-        Ok(_) => return Err(unusable("it was made by another version of praxis; remove it".into())),
+        Ok(_) => {
+            return Err(unusable(
+                "it was made by another version of praxis; remove it".into(),
+            ));
+        }
         Err(_) => {
             let strange = fs::read_dir(root)
                 .map_err(StoreError::io("read", root))?
                 .flatten()
-                .any(|entry| !matches!(entry.file_name().to_str(), Some("tmp" | "lock")) && !is_area(&entry.file_name()));
+                .any(|entry| {
+                    !matches!(entry.file_name().to_str(), Some("tmp" | "lock"))
+                        && !is_area(&entry.file_name())
+                });
             if strange {
-                return Err(unusable("it is not empty and no praxis store; choose another with --root".into()));
+                return Err(unusable(
+                    "it is not empty and no praxis store; choose another with --root".into(),
+                ));
             }
         }
     }
     if metadata.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(root, fs::Permissions::from_mode(0o700)).map_err(StoreError::io("close", root))?;
+        fs::set_permissions(root, fs::Permissions::from_mode(0o700))
+            .map_err(StoreError::io("close", root))?;
     }
     for area in AREAS {
         let path = root.join(area);
@@ -117,11 +145,25 @@ fn prepare(root: &Path) -> Result<File, StoreError> {
         fs::rename(&temporary, &format).map_err(StoreError::io("write", &format))?;
     }
     let lock = root.join("lock");
-    File::options().create(true).truncate(false).write(true).open(&lock).map_err(StoreError::io("open", &lock))
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(StoreError::io("open", &lock))
 }
 
-const AREAS: [&str; 9] =
-    ["tmp", "blobs", "blobs/sha256", "layers", "records", "images", "exports", "caches", "contexts"];
+const AREAS: [&str; 9] = [
+    "tmp",
+    "blobs",
+    "blobs/sha256",
+    "layers",
+    "records",
+    "images",
+    "exports",
+    "caches",
+    "contexts",
+];
 
 fn is_area(name: &std::ffi::OsStr) -> bool {
     AREAS.iter().any(|area| *area == name)
@@ -145,7 +187,10 @@ mod tests {
     fn refuses_a_directory_with_other_things() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("letter"), "x").unwrap();
-        assert!(matches!(Store::open(place.path()), Err(StoreError::Unusable { .. })));
+        assert!(matches!(
+            Store::open(place.path()),
+            Err(StoreError::Unusable { .. })
+        ));
         assert!(place.path().join("letter").exists());
     }
 
@@ -154,7 +199,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let first = Store::open(place.path()).unwrap();
         let second = Store::open(place.path()).unwrap();
-        assert!(matches!(Store::open_alone(place.path()), Err(StoreError::Busy { .. })));
+        assert!(matches!(
+            Store::open_alone(place.path()),
+            Err(StoreError::Busy { .. })
+        ));
         drop((first, second));
         assert!(Store::open_alone(place.path()).is_ok());
     }

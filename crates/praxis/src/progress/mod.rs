@@ -59,7 +59,10 @@ pub fn explain(failure: &Failure, step: Option<&StepRecord>) -> String {
     }
     if let Some(excerpt) = &failure.excerpt {
         text.push('\n');
-        for line in excerpt.lines() {
+        // A single error is said once, as the last line.
+        let is_heading = |line: &&str| line.starts_with("error: ");
+        let single = excerpt.lines().filter(is_heading).count() == 1;
+        for line in excerpt.lines().filter(|line| !(single && is_heading(line))) {
             text.push_str(&format!("{}\n", sanitize(line)));
         }
     }
