@@ -59,6 +59,7 @@ mod tests {
     #[test]
     fn row_68_labels_are_data() {
         let image = ImageDescription {
+            annotations: Default::default(),
             digest: "sha256:a".into(),
             config: serde_json::json!({"config": {
                 "User": "10001:10001", "Cmd": null, "Entrypoint": ["python", "-m", "x"],
