@@ -263,7 +263,12 @@ impl Builder<'_> {
         } else {
             format!("{name}: {why}")
         };
-        let error = Diagnostic::error(message, place);
+        // A base says below its message what to do.
+        let (message, hint) = match message.split_once("\n  hint: ") {
+            Some((message, hint)) => (message.to_string(), Some(hint.to_string())),
+            None => (message, None),
+        };
+        let error = Diagnostic { help: hint, ..Diagnostic::error(message, place) };
         let stages: Vec<&str> = self
             .context
             .tree

@@ -1,0 +1,10 @@
+//! The real program on real Dockerfiles: one digest from everywhere, nothing left behind, nothing done twice.
+
+mod bad_input;
+mod bench;
+mod cache;
+mod crash;
+mod determinism;
+mod environment;
+mod full_disk;
+mod outputs;
