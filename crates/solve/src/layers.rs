@@ -1,6 +1,6 @@
 //! A layer during a build: listing, content, snapshot and blob, each made when first needed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::fd::OwnedFd;
@@ -51,7 +51,7 @@ pub(crate) struct LayerHandle {
     like: Option<Digest>,
     listing: OnceLock<Arc<Listing>>,
     content: Mutex<Option<Arc<HashMap<TreePath, Content>>>>,
-    snapshot: Mutex<Option<PathBuf>>,
+    snapshot: Mutex<Option<Vec<PathBuf>>>,
     blob: Mutex<HashMap<&'static str, LayerBlob>>,
     /// Holds the snapshot where inodes cannot have the right owners, so that it must not enter the store.
     private: Mutex<Option<Scratch>>,
@@ -110,7 +110,7 @@ impl LayerHandle {
         let id = workshop.store.put_listing(&listing)?;
         let handle = LayerHandle::stored(workshop, id);
         let _ = handle.listing.set(Arc::new(listing));
-        let path = workshop.store.adopt_snapshot(&id, made)?;
+        let path = workshop.store.adopt_snapshot(&id, made, None)?;
         *handle.snapshot.lock().expect("no panic while held") = Some(path);
         Ok(handle)
     }
@@ -151,29 +151,57 @@ impl LayerHandle {
         }
     }
 
-    /// The directory that overlayfs can mount.
-    pub fn snapshot(&self) -> Result<PathBuf, SolveError> {
+    /// The directories that overlayfs can mount over each other, topmost first.
+    pub fn snapshot(&self) -> Result<Vec<PathBuf>, SolveError> {
         let mut snapshot = self.snapshot.lock().expect("no panic while held");
-        if let Some(path) = &*snapshot {
-            return Ok(path.clone());
+        if let Some(chain) = &*snapshot {
+            return Ok(chain.clone());
         }
-        let path = match self.workshop.store.snapshot(&self.id) {
-            SnapshotState::Ready(path) => path,
+        let chain = match self.workshop.store.snapshot(&self.id) {
+            SnapshotState::Ready(chain) => chain,
             SnapshotState::Absent => self.materialize()?,
         };
-        *snapshot = Some(path.clone());
-        Ok(path)
+        *snapshot = Some(chain.clone());
+        Ok(chain)
     }
 
-    fn materialize(&self) -> Result<PathBuf, SolveError> {
+    /// The snapshot as one directory.
+    pub fn plain_snapshot(&self) -> Result<PathBuf, SolveError> {
+        let chain = self.snapshot()?;
+        if let [only] = chain.as_slice() {
+            return Ok(only.clone());
+        }
+        let mut private = self.private.lock().expect("no panic while held");
+        if private.is_none() {
+            let scratch = self.workshop.store.scratch()?;
+            let made = scratch.directory("snapshot")?;
+            let directory = Workshop::open_directory(&made)?;
+            let (listing, ownership) = (self.listing()?, self.workshop.ownership);
+            praxis_layer::materialize(&listing, &Own(self), &directory, ownership)?;
+            *private = Some(scratch);
+        }
+        let scratch = private.as_ref().map(|scratch| scratch.path().join("snapshot"));
+        scratch.ok_or_else(|| self.lost())
+    }
+
+    fn materialize(&self) -> Result<Vec<PathBuf>, SolveError> {
         let store = &self.workshop.store;
         let scratch = store.scratch()?;
         let made = scratch.directory("snapshot")?;
         let directory = Workshop::open_directory(&made)?;
         let content = self.content.lock().expect("no panic while held").clone();
+        let ownership = self.workshop.ownership;
+        let mut over = None;
         if let Some(content) = content {
             let listing = self.listing()?;
-            praxis_layer::materialize(&listing, &Mapped(content), &directory, self.workshop.ownership)?;
+            let source = Mapped(content);
+            match self.little_more().filter(|_| ownership == Ownership::Real) {
+                Some((base, changes)) => {
+                    praxis_layer::materialize(&changes, &source, &directory, ownership)?;
+                    over = Some(base);
+                }
+                None => praxis_layer::materialize(&listing, &source, &directory, ownership)?,
+            }
         } else {
             let blob = ["gzip", "zstd", "tar"]
                 .into_iter()
@@ -186,15 +214,26 @@ impl LayerHandle {
                 let listing = layer.listing()?;
                 lower.apply(index, &listing);
             }
-            let (limits, ownership) = (Limits::default(), self.workshop.ownership);
+            let limits = Limits::default();
             praxis_layer::extract_layer_over(reader, &directory, &limits, ownership, Some(&lower))?;
         }
-        if self.workshop.ownership == Ownership::Ignored {
-            let path = made.clone();
+        if ownership == Ownership::Ignored {
             *self.private.lock().expect("no panic while held") = Some(scratch);
-            return Ok(path);
+            return Ok(vec![made]);
         }
-        Ok(store.adopt_snapshot(&self.id, &made)?)
+        Ok(store.adopt_snapshot(&self.id, &made, over.as_ref())?)
+    }
+
+    /// If this layer is another one with few additions and changes and no removals: the other, and the changes with
+    /// the directories they are in. Their snapshot over the other's is this layer's. (A removal would need a
+    /// whiteout, which would also hide what is below both.)
+    fn little_more(&self) -> Option<(Digest, Listing)> {
+        let like = self.like?;
+        if !matches!(self.workshop.store.snapshot(&like), SnapshotState::Ready(chain) if chain.len() < 6) {
+            return None;
+        }
+        let (old, new) = (self.workshop.store.listing(&like)?, self.listing().ok()?);
+        additions(&old, &new).map(|changes| (like, changes))
     }
 
     /// Opens the content of the file at `path` of this layer's own listing.
@@ -203,12 +242,21 @@ impl LayerHandle {
         if let Some(content) = content.and_then(|content| content.get(path).cloned()) {
             return content.open();
         }
-        let snapshot = self.snapshot().map_err(io::Error::other)?;
-        let directory = Workshop::open_directory(&snapshot).map_err(io::Error::other)?;
+        let chain = self.snapshot().map_err(io::Error::other)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let confined = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let file = openat2(&directory, path.as_path(), flags, Mode::empty(), confined)?;
-        Ok(Box::new(File::from(file)))
+        let mut outcome = Err(io::Error::from(io::ErrorKind::NotFound));
+        for snapshot in chain {
+            let directory = Workshop::open_directory(&snapshot).map_err(io::Error::other)?;
+            match openat2(&directory, path.as_path(), flags, Mode::empty(), confined) {
+                Err(rustix::io::Errno::NOENT) => {}
+                other => {
+                    outcome = other.map(File::from).map_err(io::Error::from);
+                    break;
+                }
+            }
+        }
+        Ok(Box::new(outcome?))
     }
 
     /// The blob, written if it is not there yet. A layer from elsewhere keeps its own.
@@ -263,6 +311,46 @@ impl LayerHandle {
     }
 }
 
+/// The entries of `new` that `old` has not just so, with the directories they are in; `None` if they are many, if
+/// `old` has paths that `new` has not, or if links, whiteouts or kinds make it less than simple.
+fn additions(old: &Listing, new: &Listing) -> Option<Listing> {
+    let plain = |entry: &Entry| {
+        matches!(
+            entry.kind,
+            Kind::Directory { opaque: false } | Kind::File { .. } | Kind::Symlink { .. } | Kind::Fifo
+        )
+    };
+    let mut changed: BTreeMap<TreePath, Entry> = BTreeMap::new();
+    let (mut before, mut after) = (old.entries().iter().peekable(), new.entries().iter());
+    for entry in &mut after {
+        if !plain(entry) {
+            return None;
+        }
+        let known = before.next_if(|old| old.path == entry.path);
+        if known.is_some_and(|old| old.is_directory() != entry.is_directory() || !plain(old)) {
+            return None;
+        }
+        if known != Some(entry) {
+            changed.insert(entry.path.clone(), entry.clone());
+        }
+        if changed.len() > 1000.max(new.entries().len() / 8) {
+            return None;
+        }
+    }
+    if before.next().is_some() {
+        return None;
+    }
+    let inside: Vec<TreePath> = changed.keys().cloned().collect();
+    for path in inside {
+        let mut parent = path.parent();
+        while let Some(path) = parent.filter(|path| !path.is_root() && !changed.contains_key(path)) {
+            changed.insert(path.clone(), new.get(&path)?.clone());
+            parent = path.parent();
+        }
+    }
+    Some(Listing::new(changed.into_values().collect()))
+}
+
 fn form_of(compression: Compression) -> &'static str {
     match compression {
         Compression::Gzip => "gzip",
@@ -301,5 +389,74 @@ impl ContentSource for Own<'_> {
         self.0
             .open(&entry.path)
             .map(|reader| reader as Box<dyn Read + Send>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use praxis_layer::Timestamp;
+
+    use super::*;
+
+    fn entry(path: &str, text: &str) -> Entry {
+        let kind = match text {
+            "dir" => Kind::Directory { opaque: false },
+            "gone" => Kind::Whiteout,
+            text => Kind::File {
+                size: text.len() as u64,
+                content: Digest::of(text.as_bytes()),
+            },
+        };
+        Entry::new(path.into(), kind, 0o755, Timestamp::seconds(1))
+    }
+
+    fn listing(entries: &[(&str, &str)]) -> Listing {
+        Listing::new(entries.iter().map(|(path, text)| entry(path, text)).collect())
+    }
+
+    fn shown(old: &[(&str, &str)], new: &[(&str, &str)]) -> Option<Vec<String>> {
+        let changes = additions(&listing(old), &listing(new))?;
+        Some(
+            changes
+                .entries()
+                .iter()
+                .map(|entry| entry.path.to_string())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_changed_file_comes_with_its_directories() {
+        let old = [
+            ("d", "dir"),
+            ("d/a", "1"),
+            ("d/b", "1"),
+            ("e", "dir"),
+            ("e/c", "1"),
+        ];
+        let new = [
+            ("d", "dir"),
+            ("d/a", "1"),
+            ("d/b", "2"),
+            ("e", "dir"),
+            ("e/c", "1"),
+            ("e/x", "1"),
+        ];
+        assert_eq!(shown(&old, &new).unwrap(), ["/d", "/d/b", "/e", "/e/x"]);
+        assert_eq!(shown(&old, &old).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn removals_kinds_and_whiteouts_are_not_little() {
+        let old = [("d", "dir"), ("d/a", "1"), ("d/b", "1")];
+        assert!(shown(&old, &[("d", "dir"), ("d/a", "1")]).is_none(), "a removal");
+        assert!(
+            shown(&old, &[("d", "dir"), ("d/a", "dir"), ("d/b", "1")]).is_none(),
+            "another kind"
+        );
+        assert!(
+            shown(&old, &[("d", "dir"), ("d/a", "1"), ("d/b", "1"), ("e", "gone")]).is_none(),
+            "a whiteout"
+        );
     }
 }

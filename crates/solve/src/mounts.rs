@@ -121,7 +121,7 @@ impl BoundTree {
     pub fn path(&self) -> Result<PathBuf, SolveError> {
         Ok(self
             .layer
-            .snapshot()?
+            .plain_snapshot()?
             .join(if self.is_directory { "bound" } else { "file" }))
     }
 

@@ -335,9 +335,10 @@ fn lowers(state: &State) -> Result<Vec<PathBuf>, SolveError> {
         if layer.listing()?.entries().is_empty() {
             continue;
         }
-        let snapshot = layer.snapshot()?;
-        if !lowers.contains(&snapshot) {
-            lowers.push(snapshot);
+        for snapshot in layer.snapshot()? {
+            if !lowers.contains(&snapshot) {
+                lowers.push(snapshot);
+            }
         }
     }
     Ok(lowers)

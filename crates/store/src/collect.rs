@@ -148,6 +148,15 @@ impl Store {
         options: &CollectOptions,
         report: &mut CollectReport,
     ) {
+        let mut bases = Vec::new();
+        for id in self.layer_ids() {
+            let mut next = needed.contains(&id).then_some(id);
+            while let Some(base) = next.and_then(|id| self.snapshot_base(&id)) {
+                bases.push(base);
+                next = Some(base).filter(|_| bases.len() < 100_000);
+            }
+        }
+        needed.extend(bases);
         for id in self.layer_ids() {
             let blobs: Vec<LayerBlob> = ["gzip", "zstd", "tar"]
                 .iter()
@@ -212,9 +221,8 @@ impl Store {
                 });
                 continue;
             };
-            let snapshot = self.area("layers").join(id.hex()).join("snapshot");
-            if snapshot.is_dir()
-                && let Some(why) = snapshot_damage(&listing, &snapshot)
+            if let Some(chain) = self.snapshot_chain(&id)
+                && let Some(why) = snapshot_damage(&listing, &chain)
             {
                 report.damage.push(Damage {
                     what: format!("snapshot of layer {id}"),

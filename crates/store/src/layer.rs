@@ -22,8 +22,9 @@ pub struct LayerBlob {
 /// What is known of a layer's snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SnapshotState {
-    /// Complete.
-    Ready(PathBuf),
+    /// Complete: directories to be mounted over each other, topmost first. Usually one; a layer that is much like
+    /// another may be a small directory over the other's.
+    Ready(Vec<PathBuf>),
     /// Not there.
     Absent,
 }
@@ -82,23 +83,46 @@ impl Store {
     /// The snapshot of a layer. One that was made before the last start of the machine is compared with the
     /// listing first, because what was not yet on disk then is lost.
     pub fn snapshot(&self, id: &Digest) -> SnapshotState {
-        let directory = self.layer_directory(id);
-        let path = directory.join("snapshot");
-        let marker = directory.join("snapshot.boot");
-        if !path.is_dir() {
+        let Some(chain) = self.snapshot_chain(id) else {
             return SnapshotState::Absent;
-        }
+        };
+        let marker = self.layer_directory(id).join("snapshot.boot");
         if fs::read(&marker).is_ok_and(|boot| boot == stamp::boot_token()) {
-            return SnapshotState::Ready(path);
+            return SnapshotState::Ready(chain);
         }
         let intact = self
             .listing(id)
-            .is_some_and(|listing| snapshot_damage(&listing, &path).is_none());
+            .is_some_and(|listing| snapshot_damage(&listing, &chain).is_none());
         if intact && self.replace(&marker, &stamp::boot_token()).is_ok() {
-            return SnapshotState::Ready(path);
+            return SnapshotState::Ready(chain);
         }
         self.evict_snapshot(id);
         SnapshotState::Absent
+    }
+
+    /// The directories of a snapshot, topmost first; `None` if one of them is missing.
+    pub(crate) fn snapshot_chain(&self, id: &Digest) -> Option<Vec<PathBuf>> {
+        let mut chain = Vec::new();
+        let mut next = Some(*id);
+        while let Some(id) = next {
+            let directory = self.layer_directory(&id);
+            let path = directory.join("snapshot");
+            if chain.len() >= DEEPEST || !path.is_dir() {
+                return None;
+            }
+            chain.push(path);
+            next = match fs::read_to_string(directory.join("snapshot.over")) {
+                Ok(text) => Some(text.trim().parse().ok()?),
+                Err(_) => None,
+            };
+        }
+        Some(chain)
+    }
+
+    /// The layer whose snapshot this one's lies over.
+    pub(crate) fn snapshot_base(&self, id: &Digest) -> Option<Digest> {
+        let text = fs::read_to_string(self.layer_directory(id).join("snapshot.over")).ok()?;
+        text.trim().parse().ok()
     }
 
     /// Removes the snapshot of a layer.
@@ -110,16 +134,36 @@ impl Store {
     }
 
     /// Takes the directory at `made` (in a scratch of this store) as the snapshot of the layer, whose listing is
-    /// stored. If another builder was faster, its snapshot stays.
-    pub fn adopt_snapshot(&self, id: &Digest, made: &Path) -> Result<PathBuf, StoreError> {
+    /// stored; `over` names the layer over whose snapshot it is to be mounted. If another builder was faster, its
+    /// snapshot stays. Returns the directories to mount, topmost first.
+    pub fn adopt_snapshot(
+        &self,
+        id: &Digest,
+        made: &Path,
+        over: Option<&Digest>,
+    ) -> Result<Vec<PathBuf>, StoreError> {
         let directory = self.layer_directory(id);
         let path = directory.join("snapshot");
-        self.replace(&directory.join("snapshot.boot"), &stamp::boot_token())?;
-        match fs::rename(made, &path) {
-            Ok(()) => Ok(path),
-            Err(_) if path.is_dir() => Ok(path),
-            Err(error) => Err(StoreError::io("rename to", &path)(error)),
+        if !path.is_dir() {
+            // Two builders that make different forms at once must not mix them: the form goes in with the directory.
+            let lock = File::create(directory.join("snapshot.lock"))
+                .map_err(StoreError::io("create", &directory))?;
+            let locked = rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive);
+            locked.map_err(|error| StoreError::io("lock", &directory)(error.into()))?;
+            if !path.is_dir() {
+                let note = directory.join("snapshot.over");
+                match over {
+                    Some(base) => self.replace(&note, base.to_string().as_bytes())?,
+                    None => drop(fs::remove_file(&note)),
+                }
+                self.replace(&directory.join("snapshot.boot"), &stamp::boot_token())?;
+                fs::rename(made, &path).map_err(StoreError::io("rename to", &path))?;
+            }
         }
+        let missing = || StoreError::Missing {
+            what: format!("snapshot of layer {id}"),
+        };
+        self.snapshot_chain(id).ok_or_else(missing)
     }
 
     /// The blob of a layer in `form` (`gzip`, `zstd`, `tar`) if it is there and intact.
@@ -172,9 +216,16 @@ impl Store {
     }
 }
 
-/// The first difference between a listing and its snapshot, in words.
-pub(crate) fn snapshot_damage(listing: &Listing, snapshot: &Path) -> Option<String> {
+/// No more directories than these lie over each other.
+const DEEPEST: usize = 8;
+
+/// The first difference between a listing and its snapshot (topmost directory first), in words.
+pub(crate) fn snapshot_damage(listing: &Listing, chain: &[PathBuf]) -> Option<String> {
     listing.entries().iter().find_map(|entry| {
+        let holds = |snapshot: &&PathBuf| fs::symlink_metadata(snapshot.join(entry.path.as_path())).is_ok();
+        let Some(snapshot) = chain.iter().find(holds) else {
+            return Some(format!("{} is missing", entry.path));
+        };
         let path = snapshot.join(entry.path.as_path());
         let Ok(metadata) = fs::symlink_metadata(&path) else {
             return Some(format!("{} is missing", entry.path));
