@@ -157,13 +157,17 @@ fn ends_block(path: &TreePath) -> bool {
 }
 
 fn tar_name(entry: &Entry) -> Result<Vec<u8>, LayerError> {
-    let reserved = entry.path.name().starts_with(WHITEOUT_PREFIX);
-    if reserved {
-        let reason = "names that begin with `.wh.` mean removals in image layers; rename the file";
-        return Err(LayerError::Unrepresentable {
-            path: entry.path.clone(),
-            reason,
-        });
+    if let Some(removed) = entry.path.name().strip_prefix(WHITEOUT_PREFIX) {
+        // A file of such a name is written as it is, as BuildKit does, and is a removal to whoever unpacks the
+        // layer. What would remove a directory itself or is a mark of its own is refused.
+        let plain = !matches!(removed, b"" | b"." | b"..") && !removed.starts_with(WHITEOUT_PREFIX);
+        if !plain || !matches!(entry.kind, Kind::File { .. }) {
+            let reason = "names that begin with `.wh.` mean removals in image layers; rename the file";
+            return Err(LayerError::Unrepresentable {
+                path: entry.path.clone(),
+                reason,
+            });
+        }
     }
     Ok(match entry.kind {
         Kind::Directory { .. } if entry.path.is_root() => b"./".to_vec(),

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::Path;
 
+const DISK_FULL: &str = "the disk is full: free some space, or run `praxis store gc`";
+
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -80,9 +82,7 @@ impl SolveError {
         move |error| {
             let made = SolveError::environment(format!("cannot {action} {}: {error}", path.display()));
             match error.raw_os_error() {
-                Some(code) if code == rustix::io::Errno::NOSPC.raw_os_error() => {
-                    made.with_hint("the disk is full: free some space, or run `praxis store gc`")
-                }
+                Some(code) if code == rustix::io::Errno::NOSPC.raw_os_error() => made.with_hint(DISK_FULL),
                 _ => made,
             }
         }
@@ -97,7 +97,7 @@ impl From<praxis_store::StoreError> for SolveError {
             SolveError::internal(error.to_string())
         };
         if error.to_string().contains("No space left") {
-            return made.with_hint("the disk is full: free some space, or run `praxis store gc`");
+            return made.with_hint(DISK_FULL);
         }
         made
     }
@@ -105,6 +105,10 @@ impl From<praxis_store::StoreError> for SolveError {
 
 impl From<praxis_layer::LayerError> for SolveError {
     fn from(error: praxis_layer::LayerError) -> SolveError {
-        SolveError::user(error.to_string())
+        let message = error.to_string();
+        if message.contains("No space left") {
+            return SolveError::environment(message).with_hint(DISK_FULL);
+        }
+        SolveError::user(message)
     }
 }

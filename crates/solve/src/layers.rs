@@ -119,6 +119,15 @@ impl LayerHandle {
         self.id
     }
 
+    /// Files whose names mean removals in image layers: they take effect when the image is unpacked.
+    pub fn removals_in_disguise(&self) -> Result<Vec<TreePath>, SolveError> {
+        let listing = self.listing()?;
+        let named = listing.entries().iter().filter(|entry| {
+            entry.path.name().starts_with(b".wh.") && matches!(entry.kind, Kind::File { .. })
+        });
+        Ok(named.map(|entry| entry.path.clone()).collect())
+    }
+
     pub fn listing(&self) -> Result<Arc<Listing>, SolveError> {
         if let Some(listing) = self.listing.get() {
             return Ok(listing.clone());

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use praxis_layer::{Compression, Ownership, Timestamp};
+use praxis_layer::{Compression, Ownership, Timestamp, TreePath};
 use praxis_oci::{Digest, Hasher};
 use praxis_plan::{Operation, Origin, Plan, Stage, StageBase};
 use praxis_store::Store;
@@ -156,6 +156,7 @@ impl Solver {
             events,
             cancel,
             failed: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             slots: plan.stages.iter().map(|_| Slot::default()).collect(),
             permits: Permits::new(settings.jobs),
             compressor: (settings.blobs && !settings.dry_run).then_some(&compressor),
@@ -165,6 +166,8 @@ impl Solver {
             outlook: Mutex::default(),
         };
         let outcome = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| work.watch());
+            let _watching = Watching(&work.finished, watcher.thread().clone());
             let workers: Vec<_> = (0..2)
                 .map(|_| scope.spawn(|| compressor.work(&work.failed)))
                 .collect();
@@ -201,6 +204,7 @@ impl Solver {
         }
         let state = match &*work.slots[plan.target].value.lock().expect("no panic while held") {
             Some(Ok(state)) => state.clone(),
+            _ if work.settings.dry_run => State::default(),
             _ => return Err(SolveError::cancelled()),
         };
         let mut outlook = work.outlook.into_inner().expect("no panic while held");
@@ -301,6 +305,16 @@ impl Slot {
     }
 }
 
+/// Ends the watch when dropped, also by a panic.
+struct Watching<'a>(&'a AtomicBool, std::thread::Thread);
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.unpark();
+    }
+}
+
 /// How many steps may work at once.
 struct Permits {
     free: Mutex<usize>,
@@ -339,6 +353,8 @@ struct Work<'a> {
     cancel: &'a AtomicBool,
     /// Set by the first failure: the others stop at their next step.
     failed: AtomicBool,
+    /// All stages have ended.
+    finished: AtomicBool,
     slots: Vec<Slot>,
     permits: Permits,
     compressor: Option<&'a Compressor>,
@@ -389,10 +405,25 @@ impl Work<'_> {
         self.cancel.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
     }
 
+    /// Until the work is finished, passes on that somebody asked to stop to all that looks at `failed`.
+    fn watch(&self) {
+        while !self.finished.load(Ordering::Relaxed) {
+            if self.cancel.load(Ordering::Relaxed) {
+                self.failed.store(true, Ordering::Relaxed);
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
     fn stage(&self, index: usize) -> Option<SolveError> {
         match self.solve_stage(index) {
             Ok(state) => {
                 self.slots[index].set(Ok(state));
+                None
+            }
+            Err(error) if self.settings.dry_run && error.kind == ErrorKind::Cancelled => {
+                self.slots[index].set(Err(()));
+                self.foresee_rest(index);
                 None
             }
             Err(error) => {
@@ -442,6 +473,9 @@ impl Work<'_> {
             }
             match layer {
                 Some(layer) => {
+                    if !cached {
+                        self.warn_of_removals(&layer, number)?;
+                    }
                     self.compress(index, std::slice::from_ref(&layer));
                     state.push(layer)?;
                 }
@@ -474,6 +508,17 @@ impl Work<'_> {
             .lock()
             .expect("no panic while held")
             .push((number, line));
+    }
+
+    /// Steps of a stage that nothing was said about would run.
+    fn foresee_rest(&self, index: usize) {
+        let first = self.numbers.of_stage[index];
+        for number in first + 1..first + self.numbers.infos[first].count {
+            let said = |(known, _): &(usize, String)| *known == number;
+            if !self.outlook.lock().expect("no panic while held").iter().any(said) {
+                self.foresee(number, false);
+            }
+        }
     }
 
     fn step_failed(&self, number: usize, error: SolveError, line: usize) -> SolveError {
@@ -538,7 +583,7 @@ impl Work<'_> {
                 }
                 let mut lines = Lines::new(self.events, number);
                 let made = self.permits.with(|| {
-                    let stop = self.cancel;
+                    let stop = &self.failed;
                     prepared.execute(
                         workshop,
                         state,
@@ -592,6 +637,17 @@ impl Work<'_> {
             }
             Operation::Metadata => Err(SolveError::internal("a step without work")),
         }
+    }
+
+    fn warn_of_removals(&self, layer: &LayerHandle, number: usize) -> Result<(), SolveError> {
+        let says = |path: TreePath| {
+            format!(
+                "{path}: a file whose name begins with .wh. removes another when the image is unpacked; rename it"
+            )
+        };
+        let warnings: Vec<String> = layer.removals_in_disguise()?.into_iter().map(says).collect();
+        self.warn(&warnings, number);
+        Ok(())
     }
 
     fn warn(&self, warnings: &[String], number: usize) {

@@ -376,19 +376,40 @@ fn a_full_disk_stops_everything_with_its_own_error() {
     );
 }
 
-#[test]
-fn names_that_would_be_read_as_removals_are_refused() {
+fn written_with_name(name: &str) -> Result<Vec<u8>, LayerError> {
     let mut contents = Contents::default();
-    let listing = Listing::new(vec![contents.file("a/.wh.b", "x")]);
-    let result = write_layer(
-        &listing,
-        &contents,
-        Compression::None,
-        1,
-        None,
-        &mut std::io::sink(),
+    let listing = Listing::new(vec![contents.file(name, "x")]);
+    let mut tar = Vec::new();
+    write_layer(&listing, &contents, Compression::None, 1, None, &mut tar)?;
+    Ok(tar)
+}
+
+#[test]
+fn row_15_names_that_would_remove_directories_or_are_marks_are_refused() {
+    for name in [
+        "a/.wh.",
+        "a/.wh..",
+        "a/.wh...",
+        "a/.wh..wh..opq",
+        "a/.wh..wh.plnk",
+    ] {
+        let result = written_with_name(name);
+        assert!(
+            matches!(result, Err(LayerError::Unrepresentable { .. })),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_file_named_like_a_whiteout_is_written_as_it_is() {
+    let tar = written_with_name("a/.wh.b").unwrap();
+    assert_eq!(&tar[..7], b"a/.wh.b");
+    let listing = praxis_layer::index_layer(tar.as_slice(), &praxis_layer::Limits::default()).unwrap();
+    assert_eq!(
+        listing.get(&"a/b".into()).unwrap().kind,
+        praxis_layer::Kind::Whiteout
     );
-    assert!(matches!(result, Err(LayerError::Unrepresentable { .. })));
 }
 
 /// security row 6: emitted link names are relative.
