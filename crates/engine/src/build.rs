@@ -89,9 +89,36 @@ struct Build<'a> {
     store: &'a Store,
 }
 
+/// Attempts of one build: each that fails over damage has removed it.
+const TRIES: usize = 16;
+
+fn worth_another_try(error: &EngineError) -> bool {
+    error.kind != ErrorKind::Cancelled && error.exit_code.is_none()
+}
+
 impl Build<'_> {
     fn run(&self, events: &dyn Events, cancel: &AtomicBool) -> Result<BuildResponse, EngineError> {
         let plan = self.plan(events)?;
+        let mut tries = TRIES;
+        loop {
+            let before = self.store.evictions();
+            let built = self.attempt(&plan, events, cancel);
+            tries -= 1;
+            match &built {
+                Err(error) if tries > 0 && worth_another_try(error) && self.store.evictions() > before => {}
+                _ => return built,
+            }
+        }
+    }
+
+    /// Solves, assembles and exports. What is found damaged meanwhile is removed from the store, so that a further
+    /// attempt makes it anew.
+    fn attempt(
+        &self,
+        plan: &Plan,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<BuildResponse, EngineError> {
         let wants_image = self.request.outputs.is_empty()
             || !self.tags.is_empty()
             || self
@@ -102,7 +129,7 @@ impl Build<'_> {
         let settings = self.solve_settings(wants_image)?;
         let solution = self
             .solver
-            .solve(&plan, settings, events, cancel)
+            .solve(plan, settings, events, cancel)
             .map_err(|error| {
                 let line = error.line;
                 let mut made = EngineError::from(error);

@@ -179,24 +179,17 @@ impl Solver {
                     })
                 })
                 .collect();
-            let mut first = None;
+            let mut errors = Vec::new();
             for stage in stages {
-                if let Some(error) = stage.join().expect("a stage does not panic") {
-                    let better = |old: &SolveError| {
-                        old.kind == ErrorKind::Cancelled && error.kind != ErrorKind::Cancelled
-                    };
-                    if first.as_ref().is_none_or(better) {
-                        first = Some(error);
-                    }
-                }
+                errors.extend(stage.join().expect("a stage does not panic"));
             }
             compressor.close();
             for worker in workers {
-                if let Some(error) = worker.join().expect("a compressor does not panic") {
-                    first.get_or_insert(error);
-                }
+                errors.extend(worker.join().expect("a compressor does not panic"));
             }
-            first
+            // What was only stopped because of another error says nothing.
+            let cause = errors.iter().position(|error| error.kind != ErrorKind::Cancelled);
+            (!errors.is_empty()).then(|| errors.swap_remove(cause.unwrap_or(0)))
         });
         work.record_pending();
         if let Some(error) = outcome {

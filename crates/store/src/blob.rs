@@ -48,6 +48,7 @@ impl Store {
                 return Ok(file);
             }
         }
+        self.note_eviction();
         let _ = fs::remove_file(&path);
         Err(missing())
     }
@@ -61,6 +62,7 @@ impl Store {
             .read_to_end(&mut bytes)
             .map_err(StoreError::io("read", &path))?;
         if Digest::of(&bytes) != *digest {
+            self.note_eviction();
             let _ = fs::remove_file(&path);
             return Err(StoreError::Missing {
                 what: format!("blob {digest}"),

@@ -75,6 +75,7 @@ impl Store {
     pub fn evict_layer(&self, id: &Digest) {
         let directory = self.layer_directory(id);
         let doomed = self.fresh();
+        self.note_eviction();
         if fs::rename(&directory, &doomed).is_ok() {
             let _ = fs::remove_dir_all(&doomed);
         }
@@ -128,6 +129,7 @@ impl Store {
     /// Removes the snapshot of a layer.
     pub fn evict_snapshot(&self, id: &Digest) {
         let doomed = self.fresh();
+        self.note_eviction();
         if fs::rename(self.layer_directory(id).join("snapshot"), &doomed).is_ok() {
             let _ = fs::remove_dir_all(&doomed);
         }

@@ -1,6 +1,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use praxis_oci::Digest;
 use rustix::fs::{FlockOperation, flock};
@@ -14,6 +15,7 @@ const FORMAT: &str = "praxis store 1\n";
 pub struct Store {
     root: PathBuf,
     workspace: Workspace,
+    evictions: AtomicUsize,
     _lease: File,
 }
 
@@ -32,6 +34,7 @@ impl Store {
         Ok(Store {
             root,
             workspace,
+            evictions: AtomicUsize::new(0),
             _lease: lease,
         })
     }
@@ -50,6 +53,7 @@ impl Store {
         Ok(Store {
             root,
             workspace,
+            evictions: AtomicUsize::new(0),
             _lease: lease,
         })
     }
@@ -62,6 +66,16 @@ impl Store {
     /// A new directory on the store's file system, removed when dropped.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
         Scratch::create(self.workspace.fresh())
+    }
+
+    /// How often this value found something damaged and removed it. A build that fails after that is worth another
+    /// try: what was removed is made anew.
+    pub fn evictions(&self) -> usize {
+        self.evictions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_eviction(&self) {
+        self.evictions.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn fresh(&self) -> PathBuf {
