@@ -213,6 +213,11 @@ impl Store {
             }
         }
         for id in self.layer_ids() {
+            // Without a listing it is what a builder that was killed or found the disk full left, or one that is
+            // just beginning: no build takes it for a layer.
+            if !self.has_layer(&id) {
+                continue;
+            }
             report.layers += 1;
             let Some(listing) = self.listing(&id) else {
                 report.damage.push(Damage {

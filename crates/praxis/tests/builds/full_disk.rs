@@ -71,5 +71,6 @@ fn every_size_that_is_too_small_is_said_and_leaves_a_sound_store() {
     assert_eq!(bench.digest_afresh("small/store", &[], "context"), expected);
     let mut verify = bench.praxis("small/store");
     verify.args(["store", "verify"]);
-    assert_eq!(run(verify).code, Some(0));
+    let verified = run(verify);
+    assert_eq!(verified.code, Some(0), "{}", crate::bench::text(&verified.stdout));
 }
