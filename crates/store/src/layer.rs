@@ -146,13 +146,17 @@ impl Store {
     ) -> Result<Vec<PathBuf>, StoreError> {
         let directory = self.layer_directory(id);
         let path = directory.join("snapshot");
-        if !path.is_dir() {
+        if self.snapshot_chain(id).is_none() {
             // Two builders that make different forms at once must not mix them: the form goes in with the directory.
             let lock = File::create(directory.join("snapshot.lock"))
                 .map_err(StoreError::io("create", &directory))?;
             let locked = rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive);
             locked.map_err(|error| StoreError::io("lock", &directory)(error.into()))?;
-            if !path.is_dir() {
+            if self.snapshot_chain(id).is_none() {
+                // What is there lies over a snapshot that is gone.
+                if path.is_dir() {
+                    self.evict_snapshot(id);
+                }
                 let note = directory.join("snapshot.over");
                 match over {
                     Some(base) => self.replace(&note, base.to_string().as_bytes())?,

@@ -185,3 +185,25 @@ fn a_damaged_snapshot_is_found_and_made_again() {
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     bench.assert_clean("store");
 }
+
+#[test]
+fn a_snapshot_over_one_that_is_gone_is_made_again() {
+    let bench = Bench::with("FROM base\nCOPY tree /tree\nARG AGAIN=1\nRUN cat /tree/* > /all && echo $AGAIN > /again\n");
+    for number in 0..50 {
+        bench.write(&format!("tree/{number}"), &format!("{number}\n"));
+    }
+    bench.digest(&[]);
+    let damaged = "tree/49";
+    let of_first = |path: &PathBuf| path.ends_with("snapshot/tree/49");
+    let first = files_below(&bench.path("store/layers")).into_iter().find(of_first).unwrap();
+    bench.write("tree/0", "changed\n");
+    bench.digest(&[]);
+    fs::write(&first, damaged).unwrap();
+    let mut verify = bench.praxis("store");
+    verify.args(["store", "verify"]);
+    assert_eq!(run(verify).code, Some(1));
+    assert!(!first.exists());
+    let arguments = ["--build-arg", "AGAIN=2"];
+    assert_eq!(bench.digest(&arguments), bench.digest_afresh("other", &arguments, "context"));
+    bench.assert_clean("store");
+}
