@@ -17,7 +17,7 @@ use crate::SolveError;
 use crate::cache::{CacheLease, lease_cache};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, BoundTree};
-use crate::site::{APT_PATH, CA_PATH, CA_VARIABLES, SiteLoan};
+use crate::site::{APT_PATH, CA_PATH, CA_VARIABLES, SETTINGS_VARIABLES, SiteLoan, WGET_PATH};
 use crate::state::State;
 
 /// The default search path where neither image nor Dockerfile sets one.
@@ -193,13 +193,14 @@ impl<'a> Prepared<'a> {
             .hidden_environment
             .iter()
             .map(|(name, value)| (name, value));
-        hidden
-            .chain(&settings.site.proxies)
-            .chain(&settings.site.variables)
+        hidden.for_each(|(name, value)| add(name, value));
+        let network = self.run.network != NetworkMode::None;
+        let site = settings.site.proxies.iter().chain(&settings.site.variables);
+        site.filter(|_| network)
             .for_each(|(name, value)| add(name, value));
-        if settings.site.ca_bundle.is_some() && self.run.network != NetworkMode::None {
+        if settings.site.ca_bundle.is_some() && network {
             CA_VARIABLES.iter().for_each(|name| add(name, CA_PATH));
-            add("APT_CONFIG", APT_PATH);
+            SETTINGS_VARIABLES.iter().for_each(|(name, path)| add(name, path));
         }
         secrets.iter().for_each(|(name, value)| add(name, value));
         environment
@@ -351,19 +352,10 @@ fn site_mounts(settings: &RunSettings, state: &mut State, network: bool) -> Resu
         return Ok(mounts);
     }
     if let Some(bundle) = &settings.site.ca_bundle {
-        mounts.push(Mount::Bind {
-            source: Source::Path(bundle.clone()),
-            target: CA_PATH.into(),
-            writable: false,
-        });
+        mounts.push(lent_bundle(bundle)?);
         let apt = format!("Acquire::https::CAInfo \"{CA_PATH}\";\n");
-        mounts.push(Mount::File {
-            content: apt.into_bytes(),
-            target: APT_PATH.into(),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-        });
+        let wget = format!("ca_certificate = {CA_PATH}\n");
+        mounts.extend([(APT_PATH, apt), (WGET_PATH, wget)].map(|(path, text)| lent_file(path, text.into())));
     }
     let tree = state.tree()?;
     for (path, content) in &settings.site.files {
@@ -371,17 +363,34 @@ fn site_mounts(settings: &RunSettings, state: &mut State, network: bool) -> Resu
             .get(&TreePath::from(path.as_str()))
             .is_some_and(|node| !node.is_directory())
         {
-            let content = content.clone();
-            mounts.push(Mount::File {
-                content,
-                target: path.into(),
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-            });
+            mounts.push(lent_file(path, content.clone()));
         }
     }
     Ok(mounts)
+}
+
+/// The bundle itself, or a copy where not every user of the step could read it.
+fn lent_bundle(bundle: &PathBuf) -> Result<Mount, SolveError> {
+    let readable = fs::metadata(bundle).is_ok_and(|it| it.permissions().mode() & 0o004 != 0);
+    if !readable {
+        let content = fs::read(bundle).map_err(SolveError::io("read", bundle))?;
+        return Ok(lent_file(CA_PATH, content));
+    }
+    Ok(Mount::Bind {
+        source: Source::Path(bundle.clone()),
+        target: CA_PATH.into(),
+        writable: false,
+    })
+}
+
+fn lent_file(path: &str, content: Vec<u8>) -> Mount {
+    Mount::File {
+        content,
+        target: path.into(),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    }
 }
 
 /// What of a mount is part of the step's key, besides target and content.

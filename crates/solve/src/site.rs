@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct SiteLoan {
     /// The host's bundle of trusted certificates.
     pub ca_bundle: Option<PathBuf>,
+    /// The user's known ssh hosts, for git.
+    pub known_hosts: Option<PathBuf>,
     /// Proxy variables.
     pub proxies: BTreeMap<String, String>,
     /// Variables that point package clients to mirrors.
@@ -22,6 +24,10 @@ pub struct SiteLoan {
 pub(crate) const CA_PATH: &str = "/dev/praxis-ca.pem";
 /// Where apt's settings are seen by RUN.
 pub(crate) const APT_PATH: &str = "/dev/praxis-apt.conf";
+/// Where wget's settings are seen by RUN: GnuTLS knows no variable for certificates.
+pub(crate) const WGET_PATH: &str = "/dev/praxis-wgetrc";
+/// The variables by which clients find a file of settings that names the certificates.
+pub(crate) const SETTINGS_VARIABLES: [(&str, &str); 2] = [("APT_CONFIG", APT_PATH), ("WGETRC", WGET_PATH)];
 
 /// The variables by which package clients and libraries find certificates.
 pub(crate) const CA_VARIABLES: [&str; 8] = [
