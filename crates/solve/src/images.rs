@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use praxis_layer::{Entry, Kind, Limits, Listing, Timestamp, Tree, TreePath};
-use praxis_oci::{Descriptor, Digest, Hasher, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use praxis_oci::{Descriptor, Digest, Hasher, History, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use praxis_plan::{Base, Bases, ImageBase};
 use praxis_store::LayerBlob;
 use rustix::fs::{Mode, OFlags};
@@ -235,7 +235,9 @@ impl Images {
             )));
         }
         let config = self.small_blob(name, layout, &manifest.config)?;
-        let config: Arc<ImageConfig> = Arc::new(parse(&config, name)?);
+        let mut config: ImageConfig = parse(&config, name)?;
+        complete_history(&mut config, manifest.layers.len());
+        let config = Arc::new(config);
         if config.rootfs.diff_ids.len() != manifest.layers.len() {
             return Err(SolveError::user(format!(
                 "{name}: the manifest and the configuration differ in layers"
@@ -460,6 +462,17 @@ impl Bases for Images {
             .contains_key(name)
             .then(|| self.resolve(name, platform))
     }
+}
+
+/// History is optional: layers it does not tell of get an entry, entries too many count as without a layer.
+fn complete_history(config: &mut ImageConfig, layers: usize) {
+    let mut told = 0;
+    for entry in config.history.iter_mut().filter(|entry| !entry.empty_layer) {
+        entry.empty_layer = told == layers;
+        told += usize::from(!entry.empty_layer);
+    }
+    let untold = History { comment: Some("not in the history of the base".into()), ..History::default() };
+    config.history.extend(std::iter::repeat_n(untold, layers - told));
 }
 
 /// The listing with all directories its entries are in: as they are in `lower`, else root's and 0755.
