@@ -184,10 +184,10 @@ impl<W: Write> State<W> {
             return String::new();
         };
         let took = units::duration(self.record.elapsed());
-        format!(
-            "built {digest} in {took}, {} of {} steps cached\n",
-            response.cached, response.steps
-        )
+        match (response.cached, response.steps) {
+            (_, 0) => format!("built {digest} in {took}\n"),
+            (cached, steps) => format!("built {digest} in {took}, {cached} of {steps} steps cached\n"),
+        }
     }
 }
 

@@ -18,13 +18,11 @@ const LAYERS: usize = 12;
 /// The summary as text for a terminal of `width` columns.
 pub fn summary(record: &Record, response: &BuildResponse, width: usize, style: Style) -> String {
     let took = record.elapsed();
-    let mut text = format!(
-        "\n{} in {} · {} of {} steps cached\n",
-        style.strong("Built"),
-        units::duration(took),
-        response.cached,
-        response.steps
-    );
+    let mut text = format!("\n{} in {}", style.strong("Built"), units::duration(took));
+    if response.steps > 0 {
+        text.push_str(&format!(" · {} of {} steps cached", response.cached, response.steps));
+    }
+    text.push('\n');
     time_line(record, took, width, style, &mut text);
     for (digest, layers) in &record.images {
         image(digest, layers, width, style, &mut text);
