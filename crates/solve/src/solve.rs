@@ -13,13 +13,13 @@ use praxis_store::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::compress::Compressor;
+use crate::context::ContextDirectory;
 use crate::event::{Event, Events, StepInfo};
 use crate::files::{self, PreparedCopy};
 use crate::images::{Images, NamedContext};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, Origins};
 use crate::output_lines::Lines;
-use crate::remote::{Access, Context};
 use crate::run::{Prepared, RunSettings};
 use crate::site::SiteLoan;
 use crate::source::SourceTree;
@@ -68,8 +68,8 @@ pub struct SolveSettings {
 pub struct Solver {
     workshop: Arc<Workshop>,
     images: Images,
-    context: Option<Context>,
-    directories: BTreeMap<String, Context>,
+    context: Option<Arc<ContextDirectory>>,
+    directories: BTreeMap<String, Arc<ContextDirectory>>,
 }
 
 /// What a plan became.
@@ -94,8 +94,8 @@ impl Solver {
     /// A solver over `workplace`. `context` is the main build context, `directories` the named ones.
     pub fn new(
         workplace: Workplace,
-        context: Option<Context>,
-        directories: BTreeMap<String, Context>,
+        context: Option<Arc<ContextDirectory>>,
+        directories: BTreeMap<String, Arc<ContextDirectory>>,
     ) -> Solver {
         let Workplace {
             store,
@@ -169,12 +169,14 @@ impl Solver {
             let watcher = scope.spawn(|| work.watch());
             let _watching = Watching(&work.finished, watcher.thread().clone());
             let workers: Vec<_> = (0..2)
-                .map(|_| spawn_deep(scope, || compressor.work(&work.failed)))
+                .map(|_| scope.spawn(|| compressor.work(&work.failed)))
                 .collect();
             let stages: Vec<_> = (0..plan.stages.len())
                 .map(|index| {
-                    let work = &work;
-                    spawn_deep(scope, move || work.stage(index))
+                    scope.spawn({
+                        let work = &work;
+                        move || work.stage(index)
+                    })
                 })
                 .collect();
             let mut errors = Vec::new();
@@ -390,33 +392,15 @@ impl Origins for Work<'_> {
 }
 
 impl Solver {
-    fn directory(&self, name: &str) -> Result<Context, SolveError> {
+    fn directory(&self, name: &str) -> Result<Arc<ContextDirectory>, SolveError> {
         let found = self.directories.get(name).cloned();
         found.ok_or_else(|| SolveError::internal(format!("the context {name} was not opened")))
     }
 }
 
-/// Starts a thread whose stack is large enough for the deepest paths there can be (2,048 components).
-fn spawn_deep<'scope, T: Send + 'scope>(
-    scope: &'scope std::thread::Scope<'scope, '_>,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> std::thread::ScopedJoinHandle<'scope, T> {
-    let builder = std::thread::Builder::new().stack_size(32 << 20);
-    builder.spawn_scoped(scope, work).expect("the machine lets us start a thread")
-}
-
 impl Work<'_> {
     fn stage_state(&self, index: usize) -> Result<State, SolveError> {
         self.slots[index].wait()
-    }
-
-    fn access(&self) -> Access<'_> {
-        Access {
-            site: &self.run.site,
-            secrets: &self.run.secrets,
-            ssh: &self.run.ssh,
-            stop: &self.failed,
-        }
     }
 
     fn stopped(&self) -> bool {
@@ -434,9 +418,7 @@ impl Work<'_> {
     }
 
     fn stage(&self, index: usize) -> Option<SolveError> {
-        // A panic must not leave the stages waiting that need this one.
-        let solved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.solve_stage(index)));
-        match solved.unwrap_or_else(|_| Err(SolveError::internal("a build step panicked"))) {
+        match self.solve_stage(index) {
             Ok(state) => {
                 self.slots[index].set(Ok(state));
                 None
@@ -564,7 +546,7 @@ impl Work<'_> {
             StageBase::Directory(name) => {
                 let directory = self.solver.directory(name)?;
                 let layer =
-                    crate::directory_base::layer(&self.solver.workshop, &directory, self.settings.epoch)?;
+                    crate::directory_base::layer(&self.solver.workshop, directory, self.settings.epoch)?;
                 state.push(Arc::new(layer))?;
             }
         }
@@ -621,7 +603,7 @@ impl Work<'_> {
                 Ok((false, Some(made)))
             }
             Operation::Copy(copy) => {
-                let mut prepared = PreparedCopy::new(workshop, copy, self, &self.access(), epoch)?;
+                let mut prepared = PreparedCopy::new(workshop, copy, self, &self.run.site, epoch)?;
                 let key = prepared.key(state, epoch);
                 let found = self.found(&key, no_cache);
                 if found.is_some() || self.settings.dry_run {
