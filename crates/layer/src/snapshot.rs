@@ -263,7 +263,9 @@ fn tolerate(ownership: Ownership, name: &[u8], result: Result<(), Errno>) -> Res
 }
 
 fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))
+    // The largest number is no id: to the kernel it means that the owner stays.
+    let id = |number: u32| (number != u32::MAX).then_some(number);
+    (id(entry.uid).map(Uid::from_raw), id(entry.gid).map(Gid::from_raw))
 }
 
 pub fn times(mtime: Timestamp) -> Timestamps {

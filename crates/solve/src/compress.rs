@@ -63,7 +63,11 @@ impl Compressor {
             if stop.load(Ordering::Relaxed) {
                 continue;
             }
-            if let Err(error) = layer.blob(self.compression) {
+            let made =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| layer.blob(self.compression)));
+            if let Err(error) =
+                made.unwrap_or_else(|_| Err(SolveError::internal("the compression of a layer panicked")))
+            {
                 stop.store(true, Ordering::Relaxed);
                 return Some(error);
             }

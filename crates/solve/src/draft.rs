@@ -114,19 +114,31 @@ impl<'t> Draft<'t> {
     /// # Errors
     /// If something on the way is no directory.
     pub fn make_directories(&mut self, path: &TreePath, made: Made) -> Result<(), SolveError> {
-        match self.seen(path) {
-            Some(seen) if seen.is_directory() => return Ok(()),
-            Some(_) => {
-                return Err(SolveError::user(format!(
-                    "cannot make the directory {path}: it is not a directory"
-                )));
+        let mut missing = Vec::new();
+        let mut next = Some(path.clone());
+        while let Some(path) = next {
+            match self.seen(&path) {
+                Some(seen) if seen.is_directory() => break,
+                Some(_) => {
+                    return Err(SolveError::user(format!(
+                        "cannot make the directory {path}: it is not a directory"
+                    )));
+                }
+                None => next = path.parent(),
             }
-            None => {}
+            missing.push(path);
         }
+        missing
+            .iter()
+            .rev()
+            .try_for_each(|path| self.make_directory(path, made))
+    }
+
+    /// Makes one directory, whose parent is there.
+    fn make_directory(&mut self, path: &TreePath, made: Made) -> Result<(), SolveError> {
         let Some(parent) = path.parent() else {
             return Ok(());
         };
-        self.make_directories(&parent, made)?;
         let mut entry = self.new_directory(path, made.mode.unwrap_or(0o755) & 0o777);
         if self.detached && self.base.get(path).is_some_and(|node| node.is_directory()) {
             self.put(entry, None, None);

@@ -169,14 +169,12 @@ impl Solver {
             let watcher = scope.spawn(|| work.watch());
             let _watching = Watching(&work.finished, watcher.thread().clone());
             let workers: Vec<_> = (0..2)
-                .map(|_| scope.spawn(|| compressor.work(&work.failed)))
+                .map(|_| spawn_deep(scope, || compressor.work(&work.failed)))
                 .collect();
             let stages: Vec<_> = (0..plan.stages.len())
                 .map(|index| {
-                    scope.spawn({
-                        let work = &work;
-                        move || work.stage(index)
-                    })
+                    let work = &work;
+                    spawn_deep(scope, move || work.stage(index))
                 })
                 .collect();
             let mut errors = Vec::new();
@@ -398,6 +396,17 @@ impl Solver {
     }
 }
 
+/// Starts a thread whose stack is large enough for the deepest paths there can be (2,048 components).
+fn spawn_deep<'scope, T: Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> std::thread::ScopedJoinHandle<'scope, T> {
+    let builder = std::thread::Builder::new().stack_size(32 << 20);
+    builder
+        .spawn_scoped(scope, work)
+        .expect("the machine lets us start a thread")
+}
+
 impl Work<'_> {
     fn stage_state(&self, index: usize) -> Result<State, SolveError> {
         self.slots[index].wait()
@@ -418,7 +427,9 @@ impl Work<'_> {
     }
 
     fn stage(&self, index: usize) -> Option<SolveError> {
-        match self.solve_stage(index) {
+        // A panic must not leave the stages waiting that need this one.
+        let solved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.solve_stage(index)));
+        match solved.unwrap_or_else(|_| Err(SolveError::internal("a build step panicked"))) {
             Ok(state) => {
                 self.slots[index].set(Ok(state));
                 None

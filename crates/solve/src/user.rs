@@ -147,7 +147,12 @@ fn split(text: &str) -> (&str, Option<&str>) {
 }
 
 fn number(text: &[u8]) -> Option<u32> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    // The largest number is no id: to the kernel it means "leave it as it is".
+    std::str::from_utf8(text)
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|&id| id != u32::MAX)
 }
 
 #[cfg(test)]
