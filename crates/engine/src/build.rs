@@ -5,13 +5,14 @@ use praxis_layer::{Compression as LayerCompression, Timestamp};
 use praxis_oci::{Digest, Hasher, ImageConfig, Platform, Reference};
 use praxis_plan::{NetworkMode, Plan, PlanRequest};
 use praxis_solve::{
-    BuiltImage, Destination, ErrorKind, Event, Events, ExportKind, ImageSettings, NamedContext, SiteLoan,
-    Solution, SolveSettings, Solver, export, rfc3339,
+    Access, BuiltImage, Destination, ErrorKind, Event, Events, ExportKind, ImageSettings, SiteLoan, Solution,
+    SolveSettings, Solver, export, rfc3339,
 };
 use praxis_source::{Diagnostic, Severity, SourceFile};
 use praxis_store::{Store, StoredImage};
 
-use crate::sources::{Epoch, OpenContext, dockerfile, named_contexts};
+use crate::contexts::Opener;
+use crate::sources::Epoch;
 use crate::{
     BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, Output, OutputKind, Site,
 };
@@ -28,40 +29,35 @@ impl Engine {
         events: &dyn Events,
         cancel: &AtomicBool,
     ) -> Result<BuildResponse, EngineError> {
-        let epoch = Epoch::of(request);
-        let (source, path) = dockerfile(request)?;
         let compression = compression(&request.outputs)?;
         let tags = tags(&request.tags)?;
         let store = self.store()?;
         let mut workplace = self.workplace(store.clone());
-        workplace.named = named_contexts(request)?;
-        let mut contexts = BTreeMap::new();
-        for (name, named) in &workplace.named {
-            if let NamedContext::Directory(path) = named {
-                contexts.insert(
-                    name.clone(),
-                    OpenContext::open(&store, path, None, epoch.context_times())?,
-                );
-            }
-        }
-        let main = match &request.context {
-            ContextSource::Directory(directory) => Some(OpenContext::open(
-                &store,
-                directory,
-                path.as_deref(),
-                epoch.context_times(),
-            )?),
-            _ => None,
+        let (site, secrets) = (loan(&request.site), secrets(request));
+        let access = Access {
+            site: &site,
+            secrets: &secrets,
+            ssh: &request.ssh,
+            stop: cancel,
         };
-        let directories = contexts
-            .iter()
-            .map(|(name, open)| (name.clone(), open.directory.clone()))
-            .collect();
-        let solver = Solver::new(
-            workplace,
-            main.as_ref().map(|open| open.directory.clone()),
-            directories,
-        );
+        let opener = Opener {
+            request,
+            workplace: &workplace,
+            access: &access,
+        };
+        let main = opener.main()?;
+        let named = opener.named(&main.epoch)?;
+        for message in main.warnings.into_iter().chain(named.warnings) {
+            let code = "BuildContext".into();
+            events.event(Event::Warning {
+                code,
+                message,
+                line: None,
+            });
+        }
+        workplace.named = named.names;
+        let (source, epoch) = (main.source, main.epoch);
+        let solver = Solver::new(workplace, main.context, named.contexts);
         let build = Build {
             request,
             source: &source,
@@ -72,7 +68,7 @@ impl Engine {
             store: &store,
         };
         let outcome = build.run(events, cancel);
-        for open in main.iter().chain(contexts.values()) {
+        for open in main.open.iter().chain(&named.open) {
             open.remember(&store);
         }
         outcome
@@ -281,20 +277,19 @@ impl Build<'_> {
             Ok((pair.0.to_string(), pair.1.trim_matches(['[', ']']).to_string()))
         });
         let mut hasher = Hasher::new();
-        if let ContextSource::Directory(path) = &self.request.context {
-            let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-            hasher.field(path.as_os_str().as_encoded_bytes());
+        match &self.request.context {
+            ContextSource::Directory(path) => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                hasher.field(path.as_os_str().as_encoded_bytes());
+            }
+            ContextSource::Remote(address) => hasher.field(address.as_bytes()),
+            ContextSource::Stdin => {}
         }
         hasher.field(self.source.name().as_bytes());
         Ok(SolveSettings {
             epoch: Timestamp::seconds(self.epoch.seconds),
             site: loan(&self.request.site),
-            secrets: self
-                .request
-                .secrets
-                .iter()
-                .map(|(id, secret)| (id.clone(), secret.bytes.clone()))
-                .collect(),
+            secrets: secrets(self.request),
             ssh: self.request.ssh.clone(),
             add_hosts: add_hosts.collect::<Result<_, EngineError>>()?,
             allow_insecure: self.request.allow_insecure,
@@ -417,6 +412,14 @@ fn network(text: Option<&str>) -> Result<Option<NetworkMode>, EngineError> {
     }
 }
 
+/// The secrets' bytes by id.
+fn secrets(request: &BuildRequest) -> BTreeMap<String, Vec<u8>> {
+    let secrets = request.secrets.iter();
+    secrets
+        .map(|(id, secret)| (id.clone(), secret.bytes.clone()))
+        .collect()
+}
+
 /// What the site lends, in the solver's terms.
 pub(crate) fn loan(site: &Site) -> SiteLoan {
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -437,6 +440,7 @@ pub(crate) fn loan(site: &Site) -> SiteLoan {
     };
     SiteLoan {
         ca_bundle: site.ca_bundle.as_ref().and_then(|path| path.canonicalize().ok()),
+        known_hosts: site.known_hosts.clone(),
         proxies: site.proxies.clone(),
         variables: site.variables.clone(),
         files,

@@ -5,6 +5,7 @@
 
 mod base;
 mod build;
+mod contexts;
 mod engine;
 mod error;
 mod inspect;

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use praxis_oci::{Digest, Platform};
+use praxis_solve::{GitAddress, Local};
 
 /// What `praxis build` asks for. Paths may be relative to the working directory of the process.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +60,43 @@ pub enum ContextSource {
     Directory(PathBuf),
     /// Standard input: a Dockerfile or a tar archive.
     Stdin,
-    /// A git repository or an HTTP address.
+    /// A git repository (also one on this machine) or an HTTP address.
     Remote(String),
+}
+
+impl ContextSource {
+    /// What the last argument of `praxis build` means. A directory comes before all else that the text could be,
+    /// unless it is a bare git repository without a Dockerfile.
+    pub fn named(text: &str) -> ContextSource {
+        let path = std::path::Path::new(text);
+        let has_dockerfile = || {
+            ["Dockerfile", "dockerfile"]
+                .iter()
+                .any(|name| path.join(name).exists())
+        };
+        let is_repository = GitAddress::names(text, Local::Allowed);
+        if text == "-" {
+            ContextSource::Stdin
+        } else if text.starts_with("http://") || text.starts_with("https://") {
+            ContextSource::Remote(text.into())
+        } else if is_repository && (!path.is_dir() || (!text.starts_with("github.com/") && !has_dockerfile()))
+        {
+            ContextSource::Remote(text.into())
+        } else {
+            ContextSource::Directory(path.into())
+        }
+    }
+
+    /// Whether git fetches it over ssh.
+    pub fn is_ssh(&self) -> bool {
+        match self {
+            ContextSource::Remote(text) => {
+                text.starts_with("ssh://")
+                    || (!text.contains("://") && GitAddress::names(text, Local::Refused))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Default for ContextSource {
@@ -125,6 +161,8 @@ pub enum Compression {
 pub struct Site {
     /// The host's bundle of trusted certificates (PEM).
     pub ca_bundle: Option<PathBuf>,
+    /// The user's known ssh hosts, for git repositories.
+    pub known_hosts: Option<PathBuf>,
     /// Proxy variables of the caller.
     pub proxies: BTreeMap<String, String>,
     /// Mirrors of package archives, in order: each `SUITE-PATTERN URI` line of an apt mirror list.

@@ -1,6 +1,5 @@
 //! Where a build's texts and files come from: the context, the Dockerfile, the ignore file, the epoch.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -20,7 +19,7 @@ use crate::{BuildRequest, ContextSource, EngineError};
 /// 1980-01-01, the earliest time that every archive format can hold.
 const FIXED_EPOCH: i64 = 315_532_800;
 /// No Dockerfile and no ignore file is larger.
-const TEXT_LIMIT: u64 = 16 << 20;
+pub(crate) const TEXT_LIMIT: u64 = 16 << 20;
 
 /// The time of a build, and where it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +30,14 @@ pub(crate) struct Epoch {
 }
 
 impl Epoch {
-    pub fn of(request: &BuildRequest) -> Epoch {
+    /// The time of a build whose context is a commit of time `commit`, if it is one.
+    pub fn of(request: &BuildRequest, commit: Option<i64>) -> Epoch {
         if let Some(seconds) = request.source_date_epoch {
             return Epoch { seconds, given: true };
         }
         let seconds = match &request.context {
             ContextSource::Directory(path) => head_time(path),
-            _ => None,
+            _ => commit,
         };
         Epoch {
             seconds: seconds.unwrap_or(FIXED_EPOCH),
@@ -87,47 +87,50 @@ fn head_time(directory: &Path) -> Option<i64> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-/// The Dockerfile with the path it came from (none from standard input).
-pub(crate) fn dockerfile(request: &BuildRequest) -> Result<(SourceFile, Option<PathBuf>), EngineError> {
-    let from_stdin = || {
-        let bytes = request.stdin.clone().unwrap_or_default();
-        let text = String::from_utf8(bytes).map_err(|_| {
-            EngineError::user(
-                "standard input is no Dockerfile: it is not UTF-8 (a tar as context is not supported yet)",
-            )
-        })?;
-        Ok((SourceFile::new("Dockerfile", text), None))
+/// The Dockerfile of a build of `directory`, with the path it came from (none from standard input).
+pub(crate) fn dockerfile(
+    request: &BuildRequest,
+    directory: &Path,
+) -> Result<(SourceFile, Option<PathBuf>), EngineError> {
+    let path = match &request.dockerfile {
+        Some(path) if path.as_os_str() == "-" => return Ok((dockerfile_from_stdin(request)?, None)),
+        Some(path) => path.clone(),
+        None => located_in(directory)?,
     };
-    let path = match (&request.dockerfile, &request.context) {
-        (Some(path), _) if path.as_os_str() == "-" => return from_stdin(),
-        (Some(path), _) => path.clone(),
-        (None, ContextSource::Stdin) => return from_stdin(),
-        (None, ContextSource::Remote(address)) => {
-            return Err(
-                EngineError::user(format!("{address}: remote build contexts are not supported yet"))
-                    .with_hint("clone or download it and give the directory"),
-            );
-        }
-        (None, ContextSource::Directory(directory)) => in_context(directory)?,
-    };
-    let shown = path.display();
+    Ok((dockerfile_at(directory, &path, &path)?, Some(path)))
+}
+
+/// The Dockerfile that standard input held.
+pub(crate) fn dockerfile_from_stdin(request: &BuildRequest) -> Result<SourceFile, EngineError> {
+    let bytes = request.stdin.clone().unwrap_or_default();
+    let text = String::from_utf8(bytes)
+        .map_err(|_| EngineError::user("standard input is neither a Dockerfile in UTF-8 nor an archive"))?;
+    Ok(SourceFile::new("Dockerfile", text))
+}
+
+/// The Dockerfile at `path`, which messages call `shown`; a link out of `directory` is refused.
+pub(crate) fn dockerfile_at(directory: &Path, path: &Path, shown: &Path) -> Result<SourceFile, EngineError> {
+    let name = shown.display();
     let missing = |error: std::io::Error| {
-        EngineError::user(format!("failed to read Dockerfile {shown}: {error}")).with_hint(
+        EngineError::user(format!("failed to read Dockerfile {name}: {error}")).with_hint(
             "give its path with -f, relative to this directory; without -f it is Dockerfile in the context",
         )
     };
-    if let ContextSource::Directory(directory) = &request.context {
-        refuse_link_out(directory, &path)?;
-    }
-    let bytes = match read_text(&path).map_err(missing)? {
+    refuse_link_out(directory, path)?;
+    let bytes = match read_text(path).map_err(missing)? {
         Text::Read(bytes) => bytes,
-        Text::NoFile => return Err(EngineError::user(format!("{shown} is not a file"))),
+        Text::NoFile => return Err(EngineError::user(format!("{name} is not a file"))),
         Text::TooLong => {
             return Err(EngineError::user(format!(
-                "{shown} is longer than {TEXT_LIMIT} bytes: that is no Dockerfile"
+                "{name} is longer than {TEXT_LIMIT} bytes: that is no Dockerfile"
             )));
         }
     };
+    dockerfile_text(bytes, path, &name.to_string())
+}
+
+/// `bytes` as a Dockerfile called as the last part of `path`.
+pub(crate) fn dockerfile_text(bytes: Vec<u8>, path: &Path, shown: &str) -> Result<SourceFile, EngineError> {
     let text = String::from_utf8(bytes).map_err(|error| {
         EngineError::user(format!(
             "{shown} is not UTF-8 (at byte {})",
@@ -137,11 +140,11 @@ pub(crate) fn dockerfile(request: &BuildRequest) -> Result<(SourceFile, Option<P
     let name = path
         .file_name()
         .map_or_else(|| "Dockerfile".into(), |name| name.to_string_lossy().into_owned());
-    Ok((SourceFile::new(name, text), Some(path)))
+    Ok(SourceFile::new(name, text))
 }
 
-/// The Dockerfile of a context; a link that leaves the context is refused.
-fn in_context(directory: &Path) -> Result<PathBuf, EngineError> {
+/// Where the Dockerfile of a context is.
+pub(crate) fn located_in(directory: &Path) -> Result<PathBuf, EngineError> {
     if !directory.is_dir() {
         let shown = directory.display();
         return Err(
@@ -295,34 +298,8 @@ impl OpenContext {
     }
 }
 
-/// `--build-context` values, read.
-pub(crate) fn named_contexts(request: &BuildRequest) -> Result<BTreeMap<String, NamedContext>, EngineError> {
-    let mut named = BTreeMap::new();
-    for (name, value) in &request.build_contexts {
-        let context = if let Some(rest) = value.strip_prefix("oci-layout://") {
-            layout(rest)
-        } else if let Some(image) = value.strip_prefix("docker-image://") {
-            NamedContext::Image(image.to_string())
-        } else if value.contains("://") || value.starts_with("git@") {
-            return Err(EngineError::user(format!(
-                "--build-context {name}={value}: remote contexts are not supported yet"
-            ))
-            .with_hint("use a directory, oci-layout://DIR or docker-image://NAME"));
-        } else {
-            let path = PathBuf::from(value);
-            if !path.is_dir() {
-                return Err(EngineError::user(format!(
-                    "--build-context {name}={value}: no such directory"
-                )));
-            }
-            NamedContext::Directory(path)
-        };
-        named.insert(name.clone(), context);
-    }
-    Ok(named)
-}
-
-fn layout(text: &str) -> NamedContext {
+/// `DIR[:TAG][@DIGEST]` of `oci-layout://`.
+pub(crate) fn layout(text: &str) -> NamedContext {
     let (path, digest) = match text.split_once('@') {
         Some((path, digest)) => (path, Some(digest.to_string())),
         None => (text, None),

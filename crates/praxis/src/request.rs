@@ -25,7 +25,7 @@ pub fn build_request(
     stdin: &mut dyn Read,
 ) -> Result<BuildRequest, Failure> {
     refuse_unsupported(options)?;
-    let context = context_source(&options.context);
+    let context = ContextSource::named(&options.context);
     let dockerfile_on_stdin = options
         .file
         .as_deref()
@@ -47,6 +47,7 @@ pub fn build_request(
             .flat_map(|output| output.names.iter().cloned()),
     );
     check_tags(&tags)?;
+    let ssh = ssh(options, &context, environment)?;
     Ok(BuildRequest {
         allow_insecure: false,
         context,
@@ -63,7 +64,7 @@ pub fn build_request(
         network: options.network.map(|mode| mode.name().into()),
         add_hosts: hosts(&options.add_hosts)?,
         secrets: secrets(&options.secrets, environment)?,
-        ssh: ssh(options, environment)?,
+        ssh,
         platforms: options.platforms.clone(),
         outputs: options
             .outputs
@@ -124,17 +125,6 @@ fn refuse_unsupported(options: &BuildOptions) -> Result<(), Failure> {
         return refuse("two outputs cannot both go to standard output: give one of them dest=FILE");
     }
     Ok(())
-}
-
-fn context_source(text: &str) -> ContextSource {
-    const SCHEMES: [&str; 6] = ["http://", "https://", "git://", "ssh://", "git@", "github.com/"];
-    if text == "-" {
-        ContextSource::Stdin
-    } else if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
-        ContextSource::Remote(text.into())
-    } else {
-        ContextSource::Directory(text.into())
-    }
 }
 
 fn read_limited(source: &mut dyn Read, limit: u64) -> std::io::Result<Vec<u8>> {
@@ -278,7 +268,12 @@ fn read_secret(option: &SecretOption, environment: &Environment) -> Result<Secre
     }
 }
 
-fn ssh(options: &BuildOptions, environment: &Environment) -> Result<BTreeMap<String, PathBuf>, Failure> {
+/// Agents and keys. A context that git fetches over ssh has the caller's agent without being asked.
+fn ssh(
+    options: &BuildOptions,
+    context: &ContextSource,
+    environment: &Environment,
+) -> Result<BTreeMap<String, PathBuf>, Failure> {
     let agent = || {
         environment.path("SSH_AUTH_SOCK").ok_or_else(|| {
             Failure::failed("--ssh without a socket needs a running agent: SSH_AUTH_SOCK is not set")
@@ -287,7 +282,14 @@ fn ssh(options: &BuildOptions, environment: &Environment) -> Result<BTreeMap<Str
     let one = |option: &crate::arguments::SshOption| {
         Ok((option.id.clone(), option.path.clone().map_or_else(agent, Ok)?))
     };
-    options.ssh.iter().map(one).collect()
+    let mut given: BTreeMap<String, PathBuf> = options.ssh.iter().map(one).collect::<Result<_, Failure>>()?;
+    if context.is_ssh()
+        && given.is_empty()
+        && let Ok(path) = agent()
+    {
+        given.insert("default".into(), path);
+    }
+    Ok(given)
 }
 
 fn source_date_epoch(environment: &Environment) -> Result<Option<i64>, Failure> {

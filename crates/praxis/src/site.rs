@@ -69,6 +69,8 @@ pub struct Gathered {
 pub fn gather(environment: &Environment, top: &Path) -> Gathered {
     let mut gathered = Gathered::default();
     gathered.site.ca_bundle = ca_bundle(environment, top);
+    gathered.site.known_hosts =
+        Some(resolve("~/.ssh/known_hosts", environment, top)).filter(|path| path.is_file());
     gathered.site.proxies = present(environment, &PROXIES);
     apt_mirrors(top, &mut gathered);
     let mut variables = present(environment, &MIRRORS);

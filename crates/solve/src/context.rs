@@ -65,6 +65,8 @@ pub struct ContextDirectory {
     directories: Mutex<HashMap<TreePath, Arc<Vec<ContextNode>>>>,
     known: Mutex<Known>,
     threads: usize,
+    /// Keeps a directory there that is removed when nobody needs it any more.
+    keeper: Option<Arc<praxis_store::Scratch>>,
 }
 
 #[derive(Default)]
@@ -106,7 +108,14 @@ impl ContextDirectory {
                 changed: false,
             }),
             threads: std::thread::available_parallelism().map_or(2, usize::from),
+            keeper: None,
         })
+    }
+
+    /// The same, keeping `scratch`, which the directory is in, as long as this is needed.
+    pub(crate) fn keeping(mut self, scratch: Arc<praxis_store::Scratch>) -> ContextDirectory {
+        self.keeper = Some(scratch);
+        self
     }
 
     /// What to keep for the next build over this directory; `None` if nothing is new.

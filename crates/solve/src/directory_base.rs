@@ -5,16 +5,16 @@ use std::sync::Arc;
 use praxis_layer::{Timestamp, Tree};
 
 use crate::SolveError;
-use crate::context::ContextDirectory;
 use crate::copy::{Placement, copy};
 use crate::draft::Draft;
 use crate::layers::{LayerHandle, Workshop};
+use crate::remote::Context;
 use crate::select::{SelectOptions, select};
 
 /// The directory's files as one layer.
 pub(crate) fn layer(
     workshop: &Arc<Workshop>,
-    directory: Arc<ContextDirectory>,
+    directory: &Context,
     epoch: Timestamp,
 ) -> Result<LayerHandle, SolveError> {
     let empty = Tree::new();
@@ -24,8 +24,8 @@ pub(crate) fn layer(
         owner: None,
         mode: None,
     };
-    for selected in select(&directory, "/", &SelectOptions::default())? {
-        copy(&mut draft, &directory, &selected, &placement)?;
+    for selected in select(directory, "/", &SelectOptions::default())? {
+        copy(&mut draft, directory, &selected, &placement)?;
     }
     let (listing, content) = draft.finish();
     LayerHandle::made(workshop, listing, content, None)

@@ -16,9 +16,9 @@ use crate::layers::Workshop;
 use crate::matching::Patterns;
 use crate::mode::ModeChange;
 use crate::mounts::Origins;
+use crate::remote::{Access, GitAddress, Local, fetch_git};
 use crate::select::{SelectOptions, Selected, add_to_key, select};
 use crate::single::SingleFile;
-use crate::site::SiteLoan;
 use crate::source::{Content, SourceTree};
 use crate::state::State;
 
@@ -41,7 +41,7 @@ impl<'a> PreparedCopy<'a> {
         workshop: &Arc<Workshop>,
         copy: &'a Copy,
         origins: &'a dyn Origins,
-        site: &SiteLoan,
+        access: &Access<'_>,
         epoch: Timestamp,
     ) -> Result<PreparedCopy<'a>, SolveError> {
         let patterns = if copy.excludes.is_empty() {
@@ -75,16 +75,16 @@ impl<'a> PreparedCopy<'a> {
                     Part::single(SingleFile::inline(name, content, epoch), false)
                 }
                 Source::Url(url) => {
-                    let file = download(workshop, site, url, epoch)?;
+                    let file = download(workshop, access.site, url, epoch)?;
                     prepared.check(url, &file.digest)?;
                     let unpack = copy.add.as_ref().is_some_and(|add| add.unpack == Some(true));
                     Part::single(file, unpack)
                 }
                 Source::Git(repository) => {
-                    return Err(SolveError::user(format!(
-                        "ADD {repository}: git sources are not supported yet"
-                    ))
-                    .with_hint("clone the repository into the build context and use COPY"));
+                    let (part, warnings) =
+                        repository_part(workshop, copy, repository, access, patterns.as_ref())?;
+                    prepared.warnings.extend(warnings);
+                    part
                 }
             };
             prepared.parts.push(part);
@@ -210,6 +210,35 @@ impl<'a> Part<'a> {
             unpack,
         }
     }
+}
+
+/// The content of a git repository's directory, as BuildKit copies it: without `.git` unless it is asked for.
+fn repository_part<'a>(
+    workshop: &Arc<Workshop>,
+    copy: &Copy,
+    repository: &str,
+    access: &Access<'_>,
+    excludes: Option<&Patterns>,
+) -> Result<(Part<'a>, Vec<String>), SolveError> {
+    let mut address = GitAddress::parse(repository, Local::Refused)?;
+    if let Some(add) = &copy.add {
+        address = address.keeping_git_directory(add.keep_git_directory);
+        if let Some(commit) = &add.checksum {
+            address = address.with_commit(commit)?;
+        }
+    }
+    let checkout = fetch_git(&workshop.store, &address, access)?;
+    let tree = Arc::new(checkout.context()?);
+    let options = SelectOptions {
+        excludes,
+        parents: false,
+    };
+    let part = Part {
+        selected: select(&tree, "/", &options)?,
+        tree: Box::new(tree),
+        unpack: false,
+    };
+    Ok((part, checkout.warnings))
 }
 
 /// The key of a WORKDIR step.

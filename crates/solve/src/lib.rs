@@ -23,6 +23,7 @@ mod matching;
 mod mode;
 mod mounts;
 mod output_lines;
+mod remote;
 mod run;
 mod select;
 mod single;
@@ -40,5 +41,8 @@ pub use event::{Event, Events, LayerInfo, StepInfo};
 pub use export::{Destination, ExportKind, export};
 pub use image::{BuiltImage, ImageSettings, rfc3339};
 pub use images::NamedContext;
+pub use remote::{
+    Access, ArchiveContext, Checkout, Context, FetchedAddress, GitAddress, Local, fetch_address, fetch_git,
+};
 pub use site::SiteLoan;
 pub use solve::{Solution, SolveSettings, Solver, Workplace};

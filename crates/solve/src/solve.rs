@@ -13,13 +13,13 @@ use praxis_store::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::compress::Compressor;
-use crate::context::ContextDirectory;
 use crate::event::{Event, Events, StepInfo};
 use crate::files::{self, PreparedCopy};
 use crate::images::{Images, NamedContext};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, Origins};
 use crate::output_lines::Lines;
+use crate::remote::{Access, Context};
 use crate::run::{Prepared, RunSettings};
 use crate::site::SiteLoan;
 use crate::source::SourceTree;
@@ -68,8 +68,8 @@ pub struct SolveSettings {
 pub struct Solver {
     workshop: Arc<Workshop>,
     images: Images,
-    context: Option<Arc<ContextDirectory>>,
-    directories: BTreeMap<String, Arc<ContextDirectory>>,
+    context: Option<Context>,
+    directories: BTreeMap<String, Context>,
 }
 
 /// What a plan became.
@@ -94,8 +94,8 @@ impl Solver {
     /// A solver over `workplace`. `context` is the main build context, `directories` the named ones.
     pub fn new(
         workplace: Workplace,
-        context: Option<Arc<ContextDirectory>>,
-        directories: BTreeMap<String, Arc<ContextDirectory>>,
+        context: Option<Context>,
+        directories: BTreeMap<String, Context>,
     ) -> Solver {
         let Workplace {
             store,
@@ -390,7 +390,7 @@ impl Origins for Work<'_> {
 }
 
 impl Solver {
-    fn directory(&self, name: &str) -> Result<Arc<ContextDirectory>, SolveError> {
+    fn directory(&self, name: &str) -> Result<Context, SolveError> {
         let found = self.directories.get(name).cloned();
         found.ok_or_else(|| SolveError::internal(format!("the context {name} was not opened")))
     }
@@ -410,6 +410,15 @@ fn spawn_deep<'scope, T: Send + 'scope>(
 impl Work<'_> {
     fn stage_state(&self, index: usize) -> Result<State, SolveError> {
         self.slots[index].wait()
+    }
+
+    fn access(&self) -> Access<'_> {
+        Access {
+            site: &self.run.site,
+            secrets: &self.run.secrets,
+            ssh: &self.run.ssh,
+            stop: &self.failed,
+        }
     }
 
     fn stopped(&self) -> bool {
@@ -557,7 +566,7 @@ impl Work<'_> {
             StageBase::Directory(name) => {
                 let directory = self.solver.directory(name)?;
                 let layer =
-                    crate::directory_base::layer(&self.solver.workshop, directory, self.settings.epoch)?;
+                    crate::directory_base::layer(&self.solver.workshop, &directory, self.settings.epoch)?;
                 state.push(Arc::new(layer))?;
             }
         }
@@ -614,7 +623,7 @@ impl Work<'_> {
                 Ok((false, Some(made)))
             }
             Operation::Copy(copy) => {
-                let mut prepared = PreparedCopy::new(workshop, copy, self, &self.run.site, epoch)?;
+                let mut prepared = PreparedCopy::new(workshop, copy, self, &self.access(), epoch)?;
                 let key = prepared.key(state, epoch);
                 let found = self.found(&key, no_cache);
                 if found.is_some() || self.settings.dry_run {

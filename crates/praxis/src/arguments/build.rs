@@ -8,11 +8,14 @@ use super::{OutputOption, SecretOption, SshOption, parse_output};
 /// Options of `praxis build`.
 #[derive(Debug, Args)]
 pub struct BuildOptions {
-    /// Directory with the sources, - for standard input (a Dockerfile or a tar archive), or an address.
+    /// Directory with the sources, - for standard input (a Dockerfile, or a tar archive in any compression), a git
+    /// repository (https://…, ssh://…, git@…, a bare one on this machine; with #REF:DIR or
+    /// ?ref=|tag=|branch=|commit=|subdir=|submodules=|keep-git-dir=), or the address of an archive or Dockerfile.
     #[arg(value_name = "CONTEXT", value_hint = ValueHint::DirPath)]
     pub context: String,
 
-    /// The Dockerfile [default: CONTEXT/Dockerfile]; - reads it from standard input.
+    /// The Dockerfile [default: CONTEXT/Dockerfile]; - reads it from standard input. A path inside the context, unless
+    /// that is a directory.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Name for the image; may be repeated.
@@ -24,7 +27,7 @@ pub struct BuildOptions {
     /// Value for an ARG; NAME alone takes it from the environment.
     #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
     pub build_args: Vec<String>,
-    /// Further context: NAME=DIR, oci-layout://DIR or docker-image://REFERENCE.
+    /// Further context: NAME=DIR, oci-layout://DIR, docker-image://REFERENCE, a git repository or an archive's address.
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
     pub build_contexts: Vec<String>,
     /// Label for the image.
