@@ -1,4 +1,6 @@
 use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,15 +26,14 @@ impl Workspace {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(StoreError::io("create", &path)(error)),
             }
-            let lock_path = path.join("lock");
-            let lock = File::create(&lock_path).map_err(StoreError::io("create", &lock_path))?;
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)
-                .map_err(|error| StoreError::io("lock", &lock_path)(error.into()))?;
-            return Ok(Workspace {
-                path,
-                next: AtomicU64::new(0),
-                _lock: lock,
-            });
+            // Until it is locked, another process may take it for one whose process is gone.
+            if let Some(lock) = lock_new(&path.join("lock"))? {
+                return Ok(Workspace {
+                    path,
+                    next: AtomicU64::new(0),
+                    _lock: lock,
+                });
+            }
         }
         Err(StoreError::Unusable {
             path: temporary.into(),
@@ -51,6 +52,21 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Creates and locks the file at `path`; `None` if somebody else locked or removed it meanwhile.
+fn lock_new(path: &Path) -> Result<Option<File>, StoreError> {
+    let lock = match File::create(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        created => created.map_err(StoreError::io("create", path))?,
+    };
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::AGAIN) => return Ok(None),
+        locked => locked.map_err(|error| StoreError::io("lock", path)(error.into()))?,
+    }
+    let ours = lock.metadata().map_err(StoreError::io("read", path))?;
+    let there = fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
+    Ok(there.then_some(lock))
 }
 
 /// Removes workspaces whose process is gone. One without a lock file is left alone while it may just be starting.
@@ -75,7 +91,7 @@ fn remove_dead(temporary: &Path) {
                     .map(str::to_string);
                 let alive = pid.is_some_and(|pid| Path::new("/proc").join(pid).exists());
                 if !alive {
-                    let _ = fs::remove_dir_all(&path);
+                    let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
                 }
             }
         }

@@ -135,7 +135,7 @@ fn prepare(root: &Path) -> Result<File, StoreError> {
                 .map_err(StoreError::io("read", root))?
                 .flatten()
                 .any(|entry| {
-                    !matches!(entry.file_name().to_str(), Some("tmp" | "lock"))
+                    !matches!(entry.file_name().to_str(), Some("tmp" | "lock" | "format"))
                         && !is_area(&entry.file_name())
                 });
             if strange {
@@ -154,7 +154,7 @@ fn prepare(root: &Path) -> Result<File, StoreError> {
         builder.create(&path).map_err(StoreError::io("create", &path))?;
     }
     if !format.exists() {
-        let temporary = root.join("tmp").join(format!("format-{}", std::process::id()));
+        let temporary = root.join("tmp").join(format!("{}-format", std::process::id()));
         fs::write(&temporary, FORMAT).map_err(StoreError::io("write", &temporary))?;
         fs::rename(&temporary, &format).map_err(StoreError::io("write", &format))?;
     }
