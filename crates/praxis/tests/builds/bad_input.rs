@@ -8,7 +8,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::bench::{Bench, Ended, run};
 
 const OUTPUTS: &[&str] = &[
-    "-o", "type=oci,dest=out/image.tar", "--iidfile", "out/id", "--metadata-file", "out/metadata.json", "-t", "bad:1",
+    "-o",
+    "type=oci,dest=out/image.tar",
+    "--iidfile",
+    "out/id",
+    "--metadata-file",
+    "out/metadata.json",
+    "-t",
+    "bad:1",
 ];
 
 /// Builds with outputs, which must fail with `code` and a message with every one of `says`, and leave nothing.
@@ -30,7 +37,11 @@ fn refused_with(bench: &Bench, arguments: &[&str], code: i32, says: &[&str]) -> 
 
 #[track_caller]
 fn nothing_left(bench: &Bench) {
-    assert_eq!(crate::bench::names(&bench.path("out")), [""; 0], "outputs were left");
+    assert_eq!(
+        crate::bench::names(&bench.path("out")),
+        [""; 0],
+        "outputs were left"
+    );
     bench.assert_clean("store");
     let mut inspect = bench.praxis("store");
     inspect.args(["inspect", "bad:1"]);
@@ -39,7 +50,11 @@ fn nothing_left(bench: &Bench) {
 
 #[test]
 fn no_dockerfile() {
-    let ended = refused(&Bench::new(), 1, &["failed to read Dockerfile", "context/Dockerfile"]);
+    let ended = refused(
+        &Bench::new(),
+        1,
+        &["failed to read Dockerfile", "context/Dockerfile"],
+    );
     assert!(ended.says("try: "), "{}", ended.stderr);
 }
 
@@ -56,7 +71,11 @@ fn a_syntax_error_is_shown_with_its_place() {
     let ended = bench.build(OUTPUTS);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let last = ended.stderr.lines().last().unwrap();
-    assert!(last.starts_with("error: Dockerfile:3:1: ") && last.contains("RUNN"), "{}", ended.stderr);
+    assert!(
+        last.starts_with("error: Dockerfile:3:1: ") && last.contains("RUNN"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.says("3 | RUNN true\n  | ^^^^"), "{}", ended.stderr);
     nothing_left(&bench);
 }
@@ -65,7 +84,11 @@ fn a_syntax_error_is_shown_with_its_place() {
 fn a_missing_source_names_it_and_its_line() {
     let bench = Bench::with("FROM base\nRUN echo done > /done\nCOPY not-there /\n");
     let ended = refused(&bench, 1, &["/not-there", "not found"]);
-    assert!(ended.says("Dockerfile:3:1") && ended.says(".dockerignore"), "{}", ended.stderr);
+    assert!(
+        ended.says("Dockerfile:3:1") && ended.says(".dockerignore"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -79,8 +102,16 @@ fn a_source_that_is_ignored_is_missing() {
 #[test]
 fn a_base_that_cannot_be_found() {
     let bench = Bench::with("FROM nowhere.example/base:7\nRUN true\n");
-    let ended = refused(&bench, 1, &["Dockerfile:1:6", "nowhere.example/base:7", "not found"]);
-    assert!(ended.says("try: ") && ended.says("--build-context"), "{}", ended.stderr);
+    let ended = refused(
+        &bench,
+        1,
+        &["Dockerfile:1:6", "nowhere.example/base:7", "not found"],
+    );
+    assert!(
+        ended.says("try: ") && ended.says("--build-context"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -100,7 +131,10 @@ fn a_base_with_another_digest_than_pinned() {
         refused(&bench, 1, &[&wrong, &bench.base.manifest().to_string()]);
     }
     let bench = Bench::new();
-    bench.write("Dockerfile", &format!("FROM base@{}\nRUN true\n", bench.base.manifest()));
+    bench.write(
+        "Dockerfile",
+        &format!("FROM base@{}\nRUN true\n", bench.base.manifest()),
+    );
     bench.digest(&[]);
 }
 
@@ -126,7 +160,14 @@ fn a_base_with_a_damaged_blob() {
             false => bytes[middle] ^= 1,
         }
         fs::write(bench.base.layer_file(), bytes).unwrap();
-        let name = bench.base.layer_file().file_name().unwrap().to_str().unwrap().to_string();
+        let name = bench
+            .base
+            .layer_file()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_string();
         refused(&bench, 1, &[&name]);
     }
 }
@@ -155,7 +196,9 @@ fn a_download_with_another_checksum() {
         }
     });
     let checksum = "3".repeat(64);
-    let bench = Bench::with(&format!("FROM base\nADD --checksum=sha256:{checksum} http://{address}/file /\n"));
+    let bench = Bench::with(&format!(
+        "FROM base\nADD --checksum=sha256:{checksum} http://{address}/file /\n"
+    ));
     refused(&bench, 1, &[&checksum]);
 }
 
@@ -188,8 +231,16 @@ fn an_unwritable_output() {
 fn a_failing_run_shows_its_line_output_and_exit_code() {
     let bench = Bench::with("FROM base\nRUN echo fine\nRUN echo the reason >&2; exit 37\nRUN echo never\n");
     let ended = refused(&bench, 1, &["exit code: 37", "exit 37"]);
-    assert!(ended.says("Dockerfile:3:1") && ended.says("3 | RUN echo the reason"), "{}", ended.stderr);
-    assert!(ended.says("  | ^^^^") && ended.says("\n  the reason\n"), "{}", ended.stderr);
+    assert!(
+        ended.says("Dockerfile:3:1") && ended.says("3 | RUN echo the reason"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.says("  | ^^^^") && ended.says("\n  the reason\n"),
+        "{}",
+        ended.stderr
+    );
     assert!(!ended.says("never"), "{}", ended.stderr);
 }
 
@@ -210,7 +261,9 @@ fn an_interrupt_stops_the_step_and_the_next_build_works() {
         let mut arguments = OUTPUTS.to_vec();
         arguments.extend(["--build-arg", "TIME=9173"]);
         let mut child = bench.start(&arguments);
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(child.stderr.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
         let started = lines.any(|line| line.ends_with(" started"));
         kill_process(Pid::from_child(&child), signal).unwrap();
         let rest: Vec<String> = lines.collect();

@@ -25,10 +25,18 @@ fn an_unchanged_build_runs_no_step_and_leaves_its_output_alone() {
     let before = fs::metadata(bench.path("out/image.tar")).unwrap();
     let second = bench.build(&output);
     assert_eq!(second.digest(), first);
-    assert!(!second.says(" DONE ") && second.says("6 of 6 steps cached"), "{}", second.stderr);
+    assert!(
+        !second.says(" DONE ") && second.says("6 of 6 steps cached"),
+        "{}",
+        second.stderr
+    );
     let after = fs::metadata(bench.path("out/image.tar")).unwrap();
     let identity = |it: &fs::Metadata| (it.ino(), it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec());
-    assert_eq!(identity(&before), identity(&after), "the output was written again");
+    assert_eq!(
+        identity(&before),
+        identity(&after),
+        "the output was written again"
+    );
 }
 
 #[test]
@@ -55,7 +63,12 @@ fn only_what_depends_on_a_change_runs_again() {
     for (step, again) in [("RUN date", false), ("COPY file", true), ("RUN cat", true)] {
         let line = second.stderr.lines().find(|line| line.contains(step)).unwrap();
         let number = line.split_whitespace().next().unwrap();
-        assert_eq!(second.says(&format!("{number} DONE")), again, "{step}: {}", second.stderr);
+        assert_eq!(
+            second.says(&format!("{number} DONE")),
+            again,
+            "{step}: {}",
+            second.stderr
+        );
     }
     bench.write("file", "content\n");
     assert_eq!(bench.digest(&[]), first);
@@ -77,7 +90,12 @@ fn a_dry_run_prints_the_plan_and_runs_nothing() {
     );
     bench.write("file", "content\n");
     let plan = |what: [&str; 4]| {
-        let steps = ["[one 2/2] RUN", "[2 2/4] COPY file", "[2 3/4] COPY --from=one", "[2 4/4] RUN cat"];
+        let steps = [
+            "[one 2/2] RUN",
+            "[2 2/4] COPY file",
+            "[2 3/4] COPY --from=one",
+            "[2 4/4] RUN cat",
+        ];
         let ended = bench.build(&["--dry-run", "-o", "type=oci,dest=out/image.tar"]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let lines = text(&ended.stdout);
@@ -126,7 +144,9 @@ fn truncate(path: &Path) {
 
 /// Builds, damages every entry in turn, and builds each time with every use of the store.
 fn survives(damage: fn(&Path)) {
-    let bench = Bench::with("FROM base AS one\nRUN echo 1 > /one\nFROM base\nCOPY file /file\nCOPY --from=one /one /\n");
+    let bench = Bench::with(
+        "FROM base AS one\nRUN echo 1 > /one\nFROM base\nCOPY file /file\nCOPY --from=one /one /\n",
+    );
     bench.write("file", "content\n");
     let output = ["-t", "kept:1", "-o", "type=oci,dest=out/image.tar"];
     let first = bench.digest(&output);
@@ -143,7 +163,11 @@ fn survives(damage: fn(&Path)) {
         let ended = bench.build(&output);
         assert_eq!(ended.code, Some(0), "{}: {}", path.display(), ended.stderr);
         assert_eq!(ended.digest(), first, "{}", path.display());
-        assert!(fs::read(bench.path("out/image.tar")).unwrap() == whole, "{}: another archive", path.display());
+        assert!(
+            fs::read(bench.path("out/image.tar")).unwrap() == whole,
+            "{}: another archive",
+            path.display()
+        );
     }
     // A build does not read all of it; what is left is found and removed, and then all is well.
     let mut verify = bench.praxis("store");
@@ -173,12 +197,20 @@ fn a_damaged_snapshot_is_found_and_made_again() {
     let bench = Bench::with("FROM base\nRUN echo one > /one\nARG AGAIN=1\nRUN cat /one\n");
     let first = bench.digest(&["-t", "kept:1"]);
     let is_snapshot = |path: &PathBuf| path.ends_with("snapshot/one");
-    let snapshot = files_below(&bench.path("store/layers")).into_iter().find(is_snapshot).unwrap();
+    let snapshot = files_below(&bench.path("store/layers"))
+        .into_iter()
+        .find(is_snapshot)
+        .unwrap();
     fs::write(&snapshot, "two\n").unwrap();
     let mut verify = bench.praxis("store");
     verify.args(["store", "verify"]);
     let ended = run(verify);
-    assert!(ended.error(1).contains("1 damaged"), "{}{}", text(&ended.stdout), ended.stderr);
+    assert!(
+        ended.error(1).contains("1 damaged"),
+        "{}{}",
+        text(&ended.stdout),
+        ended.stderr
+    );
     assert!(!snapshot.exists());
     assert_eq!(bench.digest(&["-t", "kept:1"]), first);
     let again = bench.build(&["--build-arg", "AGAIN=2", "--no-cache-filter", "none"]);
@@ -188,14 +220,19 @@ fn a_damaged_snapshot_is_found_and_made_again() {
 
 #[test]
 fn a_snapshot_over_one_that_is_gone_is_made_again() {
-    let bench = Bench::with("FROM base\nCOPY tree /tree\nARG AGAIN=1\nRUN cat /tree/* > /all && echo $AGAIN > /again\n");
+    let bench = Bench::with(
+        "FROM base\nCOPY tree /tree\nARG AGAIN=1\nRUN cat /tree/* > /all && echo $AGAIN > /again\n",
+    );
     for number in 0..50 {
         bench.write(&format!("tree/{number}"), &format!("{number}\n"));
     }
     bench.digest(&[]);
     let damaged = "tree/49";
     let of_first = |path: &PathBuf| path.ends_with("snapshot/tree/49");
-    let first = files_below(&bench.path("store/layers")).into_iter().find(of_first).unwrap();
+    let first = files_below(&bench.path("store/layers"))
+        .into_iter()
+        .find(of_first)
+        .unwrap();
     bench.write("tree/0", "changed\n");
     bench.digest(&[]);
     fs::write(&first, damaged).unwrap();
@@ -204,6 +241,9 @@ fn a_snapshot_over_one_that_is_gone_is_made_again() {
     assert_eq!(run(verify).code, Some(1));
     assert!(!first.exists());
     let arguments = ["--build-arg", "AGAIN=2"];
-    assert_eq!(bench.digest(&arguments), bench.digest_afresh("other", &arguments, "context"));
+    assert_eq!(
+        bench.digest(&arguments),
+        bench.digest_afresh("other", &arguments, "context")
+    );
     bench.assert_clean("store");
 }

@@ -60,7 +60,7 @@ fn builds_killed_at_any_moment_leave_a_sound_store() {
             .for_each(|path| fs::remove_file(path).unwrap());
         let _ = fs::remove_file(bench.path("out/image.tar"));
         let mut child = bench.start(OUTPUT);
-        std::thread::sleep(Duration::from_micros(chance.below(cold)));
+        std::thread::sleep(Duration::from_micros(chance.below(cold / 2)));
         child.kill().unwrap();
         let early = child.wait().unwrap().code().is_none();
         killed += u32::from(early);

@@ -22,7 +22,10 @@ impl Disk {
 
     fn mount_with(&self, options: &str) {
         let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", options]).arg("praxis-test").arg(&self.0);
+        command
+            .args(["-t", "tmpfs", "-o", options])
+            .arg("praxis-test")
+            .arg(&self.0);
         assert!(command.status().unwrap().success(), "mount {options}");
     }
 }
@@ -50,7 +53,8 @@ fn every_size_that_is_too_small_is_said_and_leaves_a_sound_store() {
     // One store through all sizes: what a failed build left must not hurt the next.
     for kibibytes in (64..16_384).step_by(512) {
         disk.resize(&format!("{kibibytes}k"));
-        let ended = run(bench.build_command("small/store", &["-o", "type=oci,dest=small/image.tar"], "context"));
+        let ended =
+            run(bench.build_command("small/store", &["-o", "type=oci,dest=small/image.tar"], "context"));
         if ended.code == Some(0) {
             assert_eq!(ended.digest(), expected);
             break;
