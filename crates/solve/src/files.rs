@@ -182,7 +182,9 @@ impl<'a> PreparedCopy<'a> {
             mode: mode.as_ref(),
         };
         let tree = state.tree()?;
-        let mut draft = Draft::new(&tree, epoch, copy_step.link);
+        // As in BuildKit, --chmod switches --link off.
+        let detached = copy_step.link && copy_step.mode.is_none();
+        let mut draft = Draft::new(&tree, epoch, detached);
         for part in &self.parts {
             for selected in &part.selected {
                 let is_file =

@@ -47,10 +47,7 @@ pub(crate) fn select(
     options: &SelectOptions<'_>,
 ) -> Result<Vec<Selected>, SolveError> {
     let mut selected = if options.parents {
-        vec![select_with_parents(tree, source, options)?]
-            .into_iter()
-            .flatten()
-            .collect()
+        select_with_parents(tree, source, options)?
     } else {
         let mut selected = Vec::new();
         for path in expand(tree, source)? {
@@ -221,50 +218,44 @@ fn walk_into(
     Ok(())
 }
 
-/// `--parents`: the directory part of each match is kept, from the pivot `/./` on if there is one.
+/// `--parents`: the directory part of each match is kept, from the pivot `/./` on if there is one. What is before the
+/// pivot may have wildcards of its own.
 fn select_with_parents(
     tree: &dyn SourceTree,
     source: &str,
     options: &SelectOptions<'_>,
-) -> Result<Option<Selected>, SolveError> {
+) -> Result<Vec<Selected>, SolveError> {
     let trimmed = source.strip_prefix("./").unwrap_or(source);
-    let (pivot, rest) = match trimmed.split_once("/./") {
-        Some((pivot, rest)) => (pivot, rest),
-        None => ("", trimmed),
-    };
-    let root = resolve(&SourceView(tree), pivot.as_bytes(), true)?;
-    let Some(node) = tree.node(&root)? else {
-        return Err(not_found(tree, source));
-    };
+    let (pivot, rest) = trimmed.split_once("/./").unwrap_or(("", trimmed));
     let pattern = TreePath::clean(rest.as_bytes());
     let parts: Vec<&[u8]> = pattern.components().collect();
-    let mut inside = Vec::new();
-    pick_matching(
-        tree,
-        &root,
-        &TreePath::root(),
-        &parts,
-        options.excludes,
-        &mut inside,
-    )?;
-    if inside.is_empty() {
-        let literal = !parts.iter().any(|part| has_wildcard(part));
-        return if literal && !parts.is_empty() {
-            Err(not_found(tree, source))
-        } else {
-            Ok(None)
+    let required = !parts.iter().any(|part| has_wildcard(part)) && !has_wildcard(pivot.as_bytes());
+    let mut selected = Vec::new();
+    for pivot in expand(tree, pivot)? {
+        let root = resolve(&SourceView(tree), &pivot, true)?;
+        let Some(node) = tree.node(&root)? else {
+            return Err(not_found(tree, source));
         };
+        let mut inside = Vec::new();
+        let top = TreePath::root();
+        pick_matching(tree, &root, &top, &parts, options.excludes, &mut inside)?;
+        inside.sort_by(|a, b| a.relative.cmp(&b.relative));
+        inside.dedup_by(|a, b| a.relative == b.relative);
+        if !inside.is_empty() {
+            // The pivot itself is a plain directory here: what is copied is what is in it.
+            selected.push(Selected {
+                name: Vec::new(),
+                path: root,
+                node,
+                digest: None,
+                inside,
+            });
+        }
     }
-    inside.sort_by(|a, b| a.relative.cmp(&b.relative));
-    inside.dedup_by(|a, b| a.relative == b.relative);
-    // The pivot itself is a plain directory here: what is copied is what is in it.
-    Ok(Some(Selected {
-        name: Vec::new(),
-        path: root,
-        node,
-        digest: None,
-        inside,
-    }))
+    if selected.is_empty() && required && !parts.is_empty() {
+        return Err(not_found(tree, source));
+    }
+    Ok(selected)
 }
 
 fn pick_matching(
