@@ -74,13 +74,12 @@ impl ContextSource {
                 .iter()
                 .any(|name| path.join(name).exists())
         };
+        let is_address = text.starts_with("http://") || text.starts_with("https://");
         let is_repository = GitAddress::names(text, Local::Allowed);
+        let is_directory = path.is_dir() && (text.starts_with("github.com/") || has_dockerfile());
         if text == "-" {
             ContextSource::Stdin
-        } else if text.starts_with("http://") || text.starts_with("https://") {
-            ContextSource::Remote(text.into())
-        } else if is_repository && (!path.is_dir() || (!text.starts_with("github.com/") && !has_dockerfile()))
-        {
+        } else if is_address || (is_repository && !is_directory) {
             ContextSource::Remote(text.into())
         } else {
             ContextSource::Directory(path.into())
