@@ -183,6 +183,58 @@ mod tests {
     use super::*;
 
     #[test]
+    fn row_38_no_text_makes_the_parser_panic() {
+        let pieces = [
+            "a",
+            "A",
+            "localhost",
+            ":",
+            "/",
+            "//",
+            "@",
+            "sha256:",
+            "5000",
+            "..",
+            ".",
+            "-",
+            "_",
+            "__",
+            "é",
+            "\0",
+            "\n",
+            " ",
+            "[::1]",
+            "%2e",
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        ];
+        let mut state: u64 = 0x2545_f491_4f6c_dd1d;
+        let mut taken = 0;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            loop {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                text.push_str(pieces[(state % pieces.len() as u64) as usize]);
+                if state >> 61 == 0 {
+                    break;
+                }
+            }
+            if let Ok(reference) = text.parse::<Reference>() {
+                let shown = reference.to_string();
+                assert_eq!(
+                    shown.parse::<Reference>().map(|again| again.to_string()),
+                    Ok(shown),
+                    "{text:?}"
+                );
+                assert!(!text.split('/').any(|part| part == ".."), "{text:?} climbs");
+                taken += 1;
+            }
+        }
+        assert!(taken > 100, "{taken}");
+    }
+
+    #[test]
     fn normalises() {
         for (text, expected) in [
             ("busybox", "docker.io/library/busybox"),

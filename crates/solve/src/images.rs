@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use praxis_layer::{Entry, Kind, Limits, Listing, Timestamp, Tree, TreePath};
-use praxis_oci::{Descriptor, Digest, Hasher, History, ImageConfig, Index, Manifest, Platform, Reference, media_type};
+use praxis_oci::{
+    Descriptor, Digest, Hasher, History, ImageConfig, Index, Manifest, Platform, Reference, media_type,
+};
 use praxis_plan::{Base, Bases, ImageBase};
 use praxis_store::LayerBlob;
 use rustix::fs::{Mode, OFlags};
@@ -471,7 +473,10 @@ fn complete_history(config: &mut ImageConfig, layers: usize) {
         entry.empty_layer = told == layers;
         told += usize::from(!entry.empty_layer);
     }
-    let untold = History { comment: Some("not in the history of the base".into()), ..History::default() };
+    let untold = History {
+        comment: Some("not in the history of the base".into()),
+        ..History::default()
+    };
     config.history.extend(std::iter::repeat_n(untold, layers - told));
 }
 
@@ -559,3 +564,7 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     open_regular(path)?.take(MANIFEST_LIMIT).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+#[path = "images_tests.rs"]
+mod tests;

@@ -5,3 +5,4 @@ mod images;
 mod mounts;
 mod site;
 mod steps;
+mod table;

@@ -22,7 +22,12 @@ fn row_45_account_files_are_read_from_the_image_or_not_at_all() {
     ] {
         let dockerfile = format!("FROM busybox\nRUN rm /etc/passwd && {made}\nUSER hostuser\nRUN id\n");
         let outcome = site.build(&dockerfile, &[]);
-        outcome.refused("");
+        let why = if made == "ln -s passwd /etc/passwd" {
+            "too many symbolic links"
+        } else {
+            "unable to find user"
+        };
+        outcome.refused(why);
         assert!(!outcome.text.contains("uid=4242"), "{made}: {}", outcome.text);
     }
     let device = Layout::new(&site.path("device"));
@@ -33,7 +38,7 @@ fn row_45_account_files_are_read_from_the_image_or_not_at_all() {
     device.point_to(&device.put_json("manifest.v1+json", &device.manifest_of(&json!({}), &layer)));
     let dockerfile =
         "FROM image\nCOPY --from=busybox /bin /bin\nCOPY --chown=hostuser --from=busybox /etc/group /g\n";
-    site.build(dockerfile, &[&device.option()]);
+    site.build(dockerfile, &[&device.option()]).accepted();
 }
 
 /// Turns the only member of `archive` into a character device.
