@@ -74,6 +74,8 @@ fn agent(site: &SiteLoan, url: &str) -> Result<ureq::Agent, String> {
     let mut config = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_secs(120)))
+        // What was asked for over TLS is not taken from where a redirect leaves it.
+        .https_only(url.starts_with("https:"))
         .user_agent("praxis");
     if let Some(bundle) = &site.ca_bundle
         && url.starts_with("https:")
