@@ -132,6 +132,25 @@ fn a_damaged_archive_is_refused() {
 }
 
 #[test]
+fn a_long_archive_is_read_to_its_end_and_a_long_text_is_not() {
+    let place = Place::new();
+    let mut archive = Archive::default();
+    archive
+        .file("Dockerfile", 0o644, b"FROM scratch\nCOPY long last /\n")
+        .file("long", 0o644, &vec![7; 17 << 20])
+        .file("last", 0o644, b"the end");
+    let built = place.build_from(&archive.finish(), &["-"]);
+    assert_eq!(built.content("last"), "the end");
+    assert!(built.listing()[1].contains(" 17825792 "), "{:?}", built.listing());
+    let text = "# comment\n".repeat(2 << 20);
+    for arguments in [&["-"][..], &["-f", "-", "base"]] {
+        let long = place.build_from(text.as_bytes(), arguments);
+        assert_eq!(long.code, Some(1), "{}", long.stderr);
+        assert!(long.stderr.contains("error: standard input"), "{}", long.stderr);
+    }
+}
+
+#[test]
 fn at_an_address() {
     let place = Place::new();
     let dockerfile = b"FROM scratch\nCOPY <<E /lone\nhi\nE\n".to_vec();
