@@ -1,6 +1,7 @@
 //! The contexts of a build, opened: directories, and what is fetched or read from standard input.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,8 +76,15 @@ impl Opener<'_> {
     /// Standard input: an archive, or else a Dockerfile without a context.
     fn stdin(&self) -> Result<Main, EngineError> {
         let epoch = Epoch::of(self.request, None);
-        let bytes = self.request.stdin.clone().unwrap_or_default();
-        let archive = ArchiveContext::unpack(self.workplace, bytes, "standard input", epoch.context_times())?;
+        let head = self.request.stdin.as_deref().unwrap_or_default();
+        let mut none: &[u8] = &[];
+        let mut rest = self.request.stdin_rest.clone();
+        let rest: &mut (dyn Read + Send) = match &mut rest {
+            Some(rest) => rest,
+            None => &mut none,
+        };
+        let times = epoch.context_times();
+        let archive = ArchiveContext::unpack(self.workplace, head, rest, "standard input", times)?;
         if let Some(archive) = archive {
             return self.archive(archive, epoch, "standard input");
         }

@@ -19,5 +19,6 @@ pub use inspect::ImageDescription;
 pub use praxis_solve::{ErrorKind, Event, Events, LayerInfo, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use request::{
-    BuildRequest, BuildResponse, Compression, ContextSource, Output, OutputKind, SecretSource, Site,
+    BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output, OutputKind, SecretSource,
+    Site,
 };

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use praxis_oci::{Digest, Platform};
 use praxis_solve::{GitAddress, Local};
@@ -11,8 +13,11 @@ pub struct BuildRequest {
     pub context: ContextSource,
     /// Dockerfile; `None` means `Dockerfile` (or `dockerfile`) in the context. `Some("-")`: `stdin` below.
     pub dockerfile: Option<PathBuf>,
-    /// What standard input held, if the caller was told to read it (`-f -`, or context `-`).
+    /// What standard input held, if the caller was told to read it (`-f -`, or context `-`). An archive need not be
+    /// read whole: the beginning, longer than any Dockerfile, is enough.
     pub stdin: Option<Vec<u8>>,
+    /// What follows on standard input.
+    pub stdin_rest: Option<InputStream>,
     /// Names for the image.
     pub tags: Vec<String>,
     /// Stage to build.
@@ -51,6 +56,30 @@ pub struct BuildRequest {
     pub allow_insecure: bool,
     /// What this machine lends to RUN steps.
     pub site: Site,
+}
+
+/// An input that is read once, as far as it is needed.
+#[derive(Clone)]
+pub struct InputStream(Arc<Mutex<dyn Read + Send>>);
+
+impl InputStream {
+    /// What `reader` gives.
+    pub fn new(reader: impl Read + Send + 'static) -> InputStream {
+        InputStream(Arc::new(Mutex::new(reader)))
+    }
+}
+
+impl Read for InputStream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut reader = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        reader.read(buffer)
+    }
+}
+
+impl std::fmt::Debug for InputStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InputStream(…)")
+    }
 }
 
 /// Where the build context comes from.

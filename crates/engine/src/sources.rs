@@ -103,6 +103,11 @@ pub(crate) fn dockerfile(
 /// The Dockerfile that standard input held.
 pub(crate) fn dockerfile_from_stdin(request: &BuildRequest) -> Result<SourceFile, EngineError> {
     let bytes = request.stdin.clone().unwrap_or_default();
+    if bytes.len() as u64 > TEXT_LIMIT {
+        return Err(EngineError::user(format!(
+            "standard input is longer than {TEXT_LIMIT} bytes: that is no Dockerfile"
+        )));
+    }
     let text = String::from_utf8(bytes)
         .map_err(|_| EngineError::user("standard input is neither a Dockerfile in UTF-8 nor an archive"))?;
     Ok(SourceFile::new("Dockerfile", text))

@@ -13,11 +13,11 @@ use crate::failure::Failure;
 /// Longest secret, as in BuildKit.
 const SECRET_LIMIT: u64 = 500 * 1024;
 
-/// Longest input accepted on standard input: a Dockerfile or an archive of a context.
-const STDIN_LIMIT: u64 = 4 << 30;
+/// Longest Dockerfile accepted on standard input. Of an archive, the rest is left to the engine.
+const STDIN_LIMIT: u64 = 16 << 20;
 
-/// Turns the command line into a request. Reads secrets, and standard input where the options ask for it; all other
-/// paths are left to the engine.
+/// Turns the command line into a request. Reads secrets, and standard input where the options ask for it (of an
+/// archive only the beginning: the caller adds the rest as a stream); all other paths are left to the engine.
 pub fn build_request(
     options: &BuildOptions,
     environment: &Environment,
@@ -37,7 +37,13 @@ pub fn build_request(
             ));
         }
         (false, ContextSource::Directory(_) | ContextSource::Remote(_)) => None,
-        _ => Some(read_limited(stdin, STDIN_LIMIT).map_err(|error| stdin_failure(&error))?),
+        (true, _) => Some(read_limited(stdin, STDIN_LIMIT).map_err(|error| stdin_failure(&error))?),
+        (false, ContextSource::Stdin) => {
+            let mut head = Vec::new();
+            let read = stdin.take(STDIN_LIMIT + 1).read_to_end(&mut head);
+            read.map_err(|error| stdin_failure(&error))?;
+            Some(head)
+        }
     };
     let mut tags = options.tags.clone();
     tags.extend(
@@ -53,6 +59,7 @@ pub fn build_request(
         context,
         dockerfile: options.file.clone(),
         stdin,
+        stdin_rest: None,
         tags,
         target: options.target.clone().filter(|target| !target.is_empty()),
         build_args: build_arguments(&options.build_args, environment)?,

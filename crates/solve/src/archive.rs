@@ -31,6 +31,17 @@ pub(crate) fn unpack(
     placement: &Placement<'_>,
 ) -> Result<(), SolveError> {
     let wrong = |error: io::Error| SolveError::environment(format!("cannot read {name}: {error}"));
+    unpack_from(workshop, draft, content.open().map_err(wrong)?, name, placement)
+}
+
+/// Unpacks the archive that `reader` gives at the destination.
+pub(crate) fn unpack_from(
+    workshop: &Arc<Workshop>,
+    draft: &mut Draft<'_>,
+    reader: impl Read + Send,
+    name: &str,
+    placement: &Placement<'_>,
+) -> Result<(), SolveError> {
     let top = draft.resolve(placement.destination.as_bytes())?;
     draft.make_directories(
         &top,
@@ -47,7 +58,6 @@ pub(crate) fn unpack(
         _keeper: scratch,
     });
     let limits = Limits::default();
-    let reader = content.open().map_err(wrong)?;
     let reader = praxis_layer::decompress(BufReader::new(reader), &limits)?;
     let mut unpacker = Unpacker {
         draft,

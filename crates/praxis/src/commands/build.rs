@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use praxis_engine::{BuildResponse, Event, Events};
+use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream};
 
 use super::{Outcome, Surroundings, write_stdout};
 use crate::arguments::{BuildOptions, ProgressMode};
@@ -33,8 +33,11 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
     refuse_terminal(options)?;
     let gathered = surroundings.site();
     let mut stdin = std::io::stdin().lock();
-    let request = build_request(options, &surroundings.environment, gathered.site, &mut stdin)?;
+    let mut request = build_request(options, &surroundings.environment, gathered.site, &mut stdin)?;
     drop(stdin);
+    if request.context == ContextSource::Stdin {
+        request.stdin_rest = Some(InputStream::new(std::io::stdin()));
+    }
     let (engine, warning) = surroundings.engine()?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;

@@ -46,27 +46,27 @@ pub struct FetchedAddress {
 }
 
 impl ArchiveContext {
-    /// Reads an archive in any compression that ADD takes; `None` if `bytes` are no archive. With `times`, all
-    /// files get that time.
+    /// Reads an archive in any compression that ADD takes, of which `head` is the beginning; `None`, with `rest` not
+    /// touched, if that is no archive. With `times`, all files get that time.
     ///
     /// # Errors
     /// If it is damaged, or a name in it is absolute or climbs.
     pub fn unpack(
         workplace: &Workplace,
-        bytes: Vec<u8>,
+        head: &[u8],
+        rest: &mut (dyn Read + Send),
         name: &str,
         times: Option<Timestamp>,
     ) -> Result<Option<ArchiveContext>, SolveError> {
-        let content = Content::Bytes(bytes.into());
-        if !archive::is_archive(&content)? {
+        if !praxis_layer::is_archive(head) {
             return Ok(None);
         }
-        ArchiveContext::of(&workshop(workplace), &content, name, times).map(Some)
+        ArchiveContext::of(&workshop(workplace), head.chain(rest), name, times).map(Some)
     }
 
     fn of(
         workshop: &Arc<Workshop>,
-        content: &Content,
+        reader: impl Read + Send,
         name: &str,
         times: Option<Timestamp>,
     ) -> Result<ArchiveContext, SolveError> {
@@ -77,7 +77,7 @@ impl ArchiveContext {
             owner: None,
             mode: None,
         };
-        archive::unpack(workshop, &mut draft, content, name, &placement)?;
+        archive::unpack_from(workshop, &mut draft, reader, name, &placement)?;
         ArchiveContext::made(workshop, draft, times)
     }
 
@@ -142,8 +142,11 @@ pub fn fetch_address(
     let workshop = workshop(workplace);
     let file = download(&workshop, access.site, url, times.unwrap_or_default())?;
     if archive::is_archive(&file.content)? {
+        let reader = file.content.open();
+        let reader =
+            reader.map_err(|error| SolveError::environment(format!("cannot read {url}: {error}")))?;
         return Ok(FetchedAddress {
-            context: ArchiveContext::of(&workshop, &file.content, url, times)?,
+            context: ArchiveContext::of(&workshop, reader, url, times)?,
             is_archive: true,
         });
     }

@@ -166,12 +166,21 @@ impl<'a> Git<'a> {
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with("hint:"))
             .collect();
-        let said = match lines.as_slice() {
+        let telling = |line: &&&str| {
+            ["fatal:", "error:", "remote:"]
+                .iter()
+                .any(|mark| line.starts_with(mark))
+        };
+        let mut said: Vec<&str> = lines.iter().filter(telling).copied().take(3).collect();
+        if said.is_empty() {
+            said = lines.iter().rev().take(3).rev().copied().collect();
+        }
+        let said = match said.as_slice() {
             [] => "it says nothing".to_string(),
-            lines => lines[lines.len().saturating_sub(4)..].join("; "),
+            said => said.join("; "),
         };
         let made = SolveError::user(format!("{}: git {action} failed: {said}", self.address));
-        match hint(&said) {
+        match hint(&plain) {
             Some(hint) => made.with_hint(hint),
             None => made,
         }
@@ -301,7 +310,7 @@ impl<'a> Git<'a> {
 fn hint(said: &str) -> Option<&'static str> {
     let has = |part| said.contains(part);
     if has("dubious ownership") {
-        return Some("the repository belongs to somebody else: clone it, and build from the clone");
+        return Some("the repository belongs to another user: build as that user, or from a copy of your own");
     }
     if has("transport 'file' not allowed") {
         return Some(
