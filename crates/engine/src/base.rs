@@ -49,7 +49,10 @@ impl Engine {
         let recipe = read_recipe(&request.recipe)?;
         let path = lock_path(&request.recipe);
         let made = make_lock(request, &recipe, events)?;
-        replace_file(&path, &made.render())?;
+        match kept_lock(&path, &made) {
+            Some(_) => events.event(kept_note(&path)),
+            None => replace_file(&path, &made.render())?,
+        }
         Ok(path)
     }
 
@@ -78,9 +81,15 @@ impl Engine {
         cancel: &AtomicBool,
     ) -> Result<BaseOutcome, EngineError> {
         let recipe = read_recipe(&request.recipe)?;
-        let lock = make_lock(request, &recipe, events)?;
-        let response = self.build_locked(request, &recipe, &lock, events, cancel)?;
-        replace_file(&lock_path(&request.recipe), &lock.render())?;
+        let path = lock_path(&request.recipe);
+        let made = make_lock(request, &recipe, events)?;
+        let kept = kept_lock(&path, &made);
+        let lock = kept.as_ref().unwrap_or(&made);
+        let response = self.build_locked(request, &recipe, lock, events, cancel)?;
+        match kept {
+            Some(_) => events.event(kept_note(&path)),
+            None => replace_file(&path, &made.render())?,
+        }
         let mut repinned = Vec::new();
         let name = name_of(request, &recipe)?;
         for path in &request.dockerfiles {
@@ -213,6 +222,18 @@ fn make_lock(request: &BaseRequest, recipe: &Recipe, events: &dyn Events) -> Res
     Ok(lock(recipe, &mirrors(request), &fetch, options, &tell)?)
 }
 
+/// The lock that lies at `path`, if `made` names the same packages: then its epoch, hence the base's digest, stays.
+fn kept_lock(path: &Path, made: &Lock) -> Option<Lock> {
+    let lock = Lock::parse(&fs::read_to_string(path).ok()?, path).ok()?;
+    made.has_same_packages(&lock).then_some(lock)
+}
+
+fn kept_note(path: &Path) -> Event {
+    Event::Note {
+        message: format!("{} stays: it names the packages of today", path.display()),
+    }
+}
+
 fn mirrors(request: &BaseRequest) -> Mirrors {
     let mut mirrors = Mirrors::new();
     if request.mirrors.is_empty() {
@@ -288,12 +309,18 @@ fn repin_file(path: &Path, name: &Reference, digest: Option<&Digest>) -> Result<
     Ok(true)
 }
 
-/// The digests that stand behind `name` in a Dockerfile.
+/// The digests that stand behind `name` in a Dockerfile, with its tag or without any.
 fn pinned_digests(text: &str, name: &Reference) -> Vec<Digest> {
-    let words = text.split(|letter: char| letter.is_whitespace() || "\"'=".contains(letter));
-    let pinned = words.filter_map(|word| word.parse::<Reference>().ok());
+    let words = text.split(|letter: char| letter.is_whitespace() || "\"'=,{}".contains(letter));
+    let default = |word: &str| {
+        word.rsplit_once(":-")
+            .map_or(word, |(_, after)| after)
+            .to_string()
+    };
+    let pinned = words.filter_map(|word| default(word).parse::<Reference>().ok());
     let mut digests: Vec<Digest> = pinned
         .filter(|found| found.name() == name.name())
+        .filter(|found| found.tag().is_none_or(|tag| Some(tag) == name.tag()))
         .filter_map(|found| found.digest().copied())
         .collect();
     digests.sort();
@@ -311,4 +338,40 @@ fn replace_file(path: &Path, text: &str) -> Result<(), EngineError> {
         let _ = fs::remove_file(&part);
         EngineError::environment(format!("cannot write {}: {error}", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_are_found_wherever_a_dockerfile_has_them_and_of_one_tag_only() {
+        let digest = |n: u8| Digest::of(&[n]);
+        let text = format!(
+            "ARG A=localhost/b:one@{}\nFROM ${{B:-localhost/b@{}}}\nFROM localhost/b:two@{}\n\
+             RUN --mount=from=localhost/b:one@{},target=/x true\n",
+            digest(1),
+            digest(2),
+            digest(3),
+            digest(4)
+        );
+        let mut expected = vec![digest(1), digest(2), digest(4)];
+        expected.sort();
+        assert_eq!(
+            pinned_digests(&text, &"localhost/b:one".parse().unwrap()),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_lock_of_the_same_packages_stays() {
+        let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bases/python.lock");
+        let text = fs::read_to_string(&recipe).unwrap();
+        let mut made = Lock::parse(&text, &recipe).unwrap();
+        made.epoch += 86_400;
+        let kept = kept_lock(&recipe, &made).unwrap();
+        assert_eq!(kept.epoch + 86_400, made.epoch);
+        made.architectures[0].packages.pop();
+        assert_eq!(kept_lock(&recipe, &made), None);
+    }
 }

@@ -8,3 +8,4 @@ mod determinism;
 mod environment;
 mod full_disk;
 mod outputs;
+mod site;
