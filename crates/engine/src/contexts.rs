@@ -125,7 +125,7 @@ impl Opener<'_> {
             epoch,
             context: Some(Context::Archive(Arc::new(archive))),
             open: None,
-            warnings: ignored_ignore_file(has_ignore_file, shown),
+            warnings: ignored_ignore_file(has_ignore_file),
         })
     }
 
@@ -143,10 +143,7 @@ impl Opener<'_> {
             }
         };
         let mut warnings = checkout.warnings.clone();
-        warnings.extend(ignored_ignore_file(
-            directory.join(".dockerignore").is_file(),
-            text,
-        ));
+        warnings.extend(ignored_ignore_file(directory.join(".dockerignore").is_file()));
         Ok(Main {
             source,
             epoch,
@@ -172,7 +169,10 @@ impl Opener<'_> {
                     path.display()
                 )));
             }
-            None => archived_dockerfile(&context, Path::new("context"), address)?,
+            None => {
+                let bytes = context.read("context", TEXT_LIMIT)?.unwrap_or_default();
+                dockerfile_text(bytes, Path::new("Dockerfile"), address)?
+            }
         };
         Ok(Main {
             source,
@@ -278,7 +278,7 @@ fn archived_dockerfile(
 }
 
 /// `.dockerignore` is for what would be sent from a directory: other contexts are taken as they are.
-fn ignored_ignore_file(there: bool, shown: &str) -> Vec<String> {
-    let says = || format!(".dockerignore of {shown} has no effect: it is for contexts that are directories");
-    there.then(says).into_iter().collect()
+fn ignored_ignore_file(there: bool) -> Vec<String> {
+    let says = ".dockerignore has no effect on this build context: it is for contexts that are directories";
+    there.then(|| says.to_string()).into_iter().collect()
 }

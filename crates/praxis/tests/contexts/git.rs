@@ -1,6 +1,10 @@
 //! Git repositories as contexts.
 
+use std::io::Read;
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::place::{COMMIT_DATE, Place, Repository};
 use crate::server::Server;
@@ -246,6 +250,43 @@ fn over_ssh_with_settings_of_no_one() {
         );
         assert!(asked.contains(&hosts), "{asked}");
     }
+}
+
+#[test]
+fn an_interrupt_ends_a_fetch_that_gets_no_answer() {
+    let place = Place::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/app.git", silent.local_addr().unwrap());
+    let mut build = place.command(&[&url]).stderr(Stdio::piped()).spawn().unwrap();
+    let (connection, _) = silent.accept().unwrap();
+    let started = std::time::Instant::now();
+    kill_process(Pid::from_child(&build), Signal::INT).unwrap();
+    let status = build.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    // The end of the connection shows that no program of git is left.
+    connection
+        .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+        .unwrap();
+    let mut rest = Vec::new();
+    (&connection).read_to_end(&mut rest).unwrap();
+    let left = std::fs::read_dir(place.path("store/tmp")).unwrap().count();
+    assert_eq!(left, 0, "work in progress was left");
+}
+
+#[test]
+fn a_repository_or_archive_as_a_base() {
+    let place = Place::new();
+    app(&place).publish(&place.path("srv/app.git"));
+    let server = served(&place);
+    place.write(
+        "context/Dockerfile",
+        "FROM source\nCOPY --from=source sub /copied\n",
+    );
+    let context = format!("source={}", server.url("git/app.git"));
+    let built = place.build(&["--build-context", &context, "context"]);
+    assert_eq!(built.content("sub/file"), "in sub\n");
+    assert_eq!(built.content("copied/file"), "in sub\n");
 }
 
 #[test]

@@ -3,10 +3,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::SolveError;
 use crate::remote::Access;
@@ -93,6 +96,7 @@ impl<'a> Git<'a> {
         command
             .args(arguments)
             .current_dir(directory)
+            .process_group(0)
             .env_clear()
             .envs(self.environment(directory, reach))
             .stdin(Stdio::null())
@@ -139,7 +143,10 @@ impl<'a> Git<'a> {
                 return Ok(status);
             }
             if self.access.stop.load(Ordering::Relaxed) {
-                let _ = child.kill();
+                // The whole group: what git has started for a transport holds on to the pipes.
+                if let Some(group) = Pid::from_raw(child.id() as i32) {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
                 let _ = child.wait();
                 return Err(SolveError::cancelled());
             }
@@ -310,7 +317,9 @@ impl<'a> Git<'a> {
 fn hint(said: &str) -> Option<&'static str> {
     let has = |part| said.contains(part);
     if has("dubious ownership") {
-        return Some("the repository belongs to another user: build as that user, or from a copy of your own");
+        return Some(
+            "the repository belongs to another user: build as that user, or from a copy of your own",
+        );
     }
     if has("transport 'file' not allowed") {
         return Some(
