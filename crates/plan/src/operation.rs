@@ -133,6 +133,17 @@ pub enum MountKind {
     },
 }
 
+impl MountKind {
+    /// Where its files are from, if they are the build's.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            MountKind::Bind { origin, .. } => Some(origin),
+            MountKind::Cache { origin, .. } => origin.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Who may use a cache at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Sharing {

@@ -315,7 +315,7 @@ impl<'a> Prepared<'a> {
         match (exit.code, exit.signal) {
             (Some(0), _) => Ok(()),
             (Some(code), _) => {
-                let mut error = failed(format!("exit code: {code}"));
+                let mut error = failed(format!("exit code: {code}")).with_hint(advice(code));
                 error.exit_code = Some(code);
                 Err(error)
             }
@@ -324,6 +324,18 @@ impl<'a> Prepared<'a> {
             }
             (None, Some(signal)) => Err(failed(format!("killed by signal {signal}"))),
             (None, None) => Err(failed("no exit status".into())),
+        }
+    }
+}
+
+/// What may help against an exit code.
+fn advice(code: i32) -> &'static str {
+    match code {
+        126 => "a file that was to run is not executable: see its mode and its first line",
+        127 => "a command was not found: install it in an earlier step of this stage, or see PATH",
+        137 => "the command was killed, often for want of memory: see --jobs",
+        _ => {
+            "the steps above stay cached; to look at their result, end the stage before this line and build with --output type=local,dest=DIR"
         }
     }
 }

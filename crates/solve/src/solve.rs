@@ -280,6 +280,24 @@ fn base_name(plan: &Plan, base: &StageBase) -> String {
     }
 }
 
+/// The stages that a step takes files from.
+fn stages_of(operation: &Operation) -> Vec<usize> {
+    let origins: Vec<&Origin> = match operation {
+        Operation::Copy(copy) => vec![&copy.origin],
+        Operation::Run(run) => run
+            .mounts
+            .iter()
+            .filter_map(|mount| mount.kind.origin())
+            .collect(),
+        _ => Vec::new(),
+    };
+    let stages = origins.into_iter().filter_map(|origin| match origin {
+        Origin::Stage(stage) => Some(*stage),
+        _ => None,
+    });
+    stages.collect()
+}
+
 /// A stage's result, waited for by the stages that need it. `None` inside: only looked at (dry run).
 #[derive(Default)]
 struct Slot {
@@ -459,6 +477,9 @@ impl Work<'_> {
     fn solve_stage(&self, index: usize) -> Result<State, SolveError> {
         let stage = &self.plan.stages[index];
         let mut number = self.numbers.of_stage[index];
+        if let StageBase::Stage(below) = stage.base {
+            self.stage_state(below)?;
+        }
         let started = Instant::now();
         self.events.event(Event::Started { step: number });
         let mut state = self
@@ -480,6 +501,10 @@ impl Work<'_> {
             number += 1;
             if self.stopped() {
                 return Err(SolveError::cancelled());
+            }
+            // What a step waits for is not its own time.
+            for source in stages_of(&step.operation) {
+                self.stage_state(source)?;
             }
             let started = Instant::now();
             self.events.event(Event::Started { step: number });

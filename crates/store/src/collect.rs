@@ -25,6 +25,10 @@ pub struct Usage {
     pub exports: u64,
     /// Cache mounts.
     pub caches: u64,
+    /// Packages fetched for bases.
+    pub downloads: u64,
+    /// What is remembered of contexts.
+    pub contexts: u64,
     /// Work in progress.
     pub temporary: u64,
     /// Number of layers.
@@ -89,6 +93,8 @@ impl Store {
             records: size("records"),
             exports: size("exports"),
             caches: size("caches"),
+            downloads: size("debian"),
+            contexts: size("contexts"),
             temporary: size("tmp"),
             layer_count: self.layer_ids().len(),
             image_count: self.images().len(),
@@ -136,6 +142,9 @@ impl Store {
         if options.caches {
             for entry in fs::read_dir(self.area("caches")).into_iter().flatten().flatten() {
                 let _ = fs::remove_dir_all(entry.path());
+            }
+            for path in files_below(&self.area("debian")) {
+                let _ = fs::remove_file(path);
             }
         }
         report.bytes = before.saturating_sub(tree_size(self.root()));

@@ -86,7 +86,7 @@ pub struct CollectOptions {
     /// Remove everything that no named image needs, however recent.
     #[arg(long, conflicts_with = "keep")]
     pub all: bool,
-    /// Also remove the content of cache mounts.
+    /// Also remove the content of cache mounts and the packages fetched for bases.
     #[arg(long)]
     pub caches: bool,
     /// Print JSON.

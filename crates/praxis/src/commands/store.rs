@@ -68,6 +68,8 @@ fn usage_table(usage: &Usage) -> String {
         ("step results", usage.records),
         ("archives", usage.exports),
         ("cache mounts", usage.caches),
+        ("packages", usage.downloads),
+        ("contexts", usage.contexts),
         ("in progress", usage.temporary),
     ];
     let mut text = String::new();

@@ -242,6 +242,7 @@ fn a_failing_run_shows_its_line_output_and_exit_code() {
         ended.stderr
     );
     assert!(!ended.says("never"), "{}", ended.stderr);
+    assert!(ended.says("try: the steps above stay cached"), "{}", ended.stderr);
 }
 
 #[test]
