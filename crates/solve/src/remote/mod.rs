@@ -4,6 +4,7 @@ mod address;
 mod archive_context;
 mod checkout;
 mod git;
+mod surroundings;
 mod tidy;
 
 use std::collections::BTreeMap;
