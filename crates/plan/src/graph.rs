@@ -268,7 +268,10 @@ impl Builder<'_> {
             Some((message, hint)) => (message.to_string(), Some(hint.to_string())),
             None => (message, None),
         };
-        let error = Diagnostic { help: hint, ..Diagnostic::error(message, place) };
+        let error = Diagnostic {
+            help: hint,
+            ..Diagnostic::error(message, place)
+        };
         let stages: Vec<&str> = self
             .context
             .tree

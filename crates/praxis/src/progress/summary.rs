@@ -20,7 +20,10 @@ pub fn summary(record: &Record, response: &BuildResponse, width: usize, style: S
     let took = record.elapsed();
     let mut text = format!("\n{} in {}", style.strong("Built"), units::duration(took));
     if response.steps > 0 {
-        text.push_str(&format!(" · {} of {} steps cached", response.cached, response.steps));
+        text.push_str(&format!(
+            " · {} of {} steps cached",
+            response.cached, response.steps
+        ));
     }
     text.push('\n');
     time_line(record, took, width, style, &mut text);
