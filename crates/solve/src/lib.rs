@@ -22,6 +22,7 @@ mod layers;
 mod matching;
 mod mode;
 mod mounts;
+mod numbers;
 mod output_lines;
 mod remote;
 mod run;
@@ -33,6 +34,7 @@ mod source;
 mod state;
 mod user;
 mod view;
+mod waiting;
 
 pub use base::{BaseSource, Script, make_base};
 pub use context::{ContextDirectory, ContextFilter, Everything};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use praxis_layer::{Compression, Ownership, Timestamp, TreePath};
@@ -13,17 +13,19 @@ use praxis_store::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::compress::Compressor;
-use crate::event::{Event, Events, StepInfo};
+use crate::event::{Event, Events};
 use crate::files::{self, PreparedCopy};
 use crate::images::{Images, NamedContext};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, Origins};
+use crate::numbers::{Numbers, stages_of};
 use crate::output_lines::Lines;
 use crate::remote::{Access, Context};
 use crate::run::{Prepared, RunSettings};
 use crate::site::SiteLoan;
 use crate::source::SourceTree;
 use crate::state::State;
+use crate::waiting::{Permits, Slot};
 use crate::{ErrorKind, SolveError};
 
 /// What a solver works with, besides the plan.
@@ -225,104 +227,6 @@ fn chain_of(plan: &Plan) -> Vec<bool> {
     chain
 }
 
-/// Numbers of steps for events: of each stage its base, then its steps that do something.
-struct Numbers {
-    infos: Vec<StepInfo>,
-    of_stage: Vec<usize>,
-}
-
-impl Numbers {
-    fn of(plan: &Plan) -> Numbers {
-        let (mut infos, mut of_stage) = (Vec::new(), Vec::new());
-        for stage in &plan.stages {
-            of_stage.push(infos.len());
-            let steps: Vec<_> = stage
-                .steps
-                .iter()
-                .filter(|step| step.operation != Operation::Metadata)
-                .collect();
-            let count = steps.len() + 1;
-            let info = |position, name: String, line| StepInfo {
-                stage: shown_name(&stage.name, plan.stages.len()),
-                position,
-                count,
-                name,
-                line: Some(line),
-            };
-            infos.push(info(1, base_name(plan, &stage.base), stage.base_line));
-            for (index, step) in steps.iter().enumerate() {
-                let name = step
-                    .name
-                    .split_once("] ")
-                    .map_or(step.name.as_str(), |(_, name)| name);
-                infos.push(info(index + 2, name.to_string(), step.line));
-            }
-        }
-        Numbers { infos, of_stage }
-    }
-}
-
-/// A stage without a name has a number; the only stage needs none.
-fn shown_name(name: &str, stages: usize) -> String {
-    match name.bytes().all(|byte| byte.is_ascii_digit()) {
-        true if stages == 1 => String::new(),
-        true => format!("stage-{name}"),
-        false => name.into(),
-    }
-}
-
-fn base_name(plan: &Plan, base: &StageBase) -> String {
-    match base {
-        StageBase::Scratch => "FROM scratch".into(),
-        StageBase::Stage(index) => format!("FROM {}", plan.stages[*index].name),
-        StageBase::Image(image) => format!("FROM {}", image.reference),
-        StageBase::Directory(name) => format!("FROM {name}"),
-    }
-}
-
-/// The stages that a step takes files from.
-fn stages_of(operation: &Operation) -> Vec<usize> {
-    let origins: Vec<&Origin> = match operation {
-        Operation::Copy(copy) => vec![&copy.origin],
-        Operation::Run(run) => run
-            .mounts
-            .iter()
-            .filter_map(|mount| mount.kind.origin())
-            .collect(),
-        _ => Vec::new(),
-    };
-    let stages = origins.into_iter().filter_map(|origin| match origin {
-        Origin::Stage(stage) => Some(*stage),
-        _ => None,
-    });
-    stages.collect()
-}
-
-/// A stage's result, waited for by the stages that need it. `None` inside: only looked at (dry run).
-#[derive(Default)]
-struct Slot {
-    value: Mutex<Option<Result<State, ()>>>,
-    ready: Condvar,
-}
-
-impl Slot {
-    fn set(&self, value: Result<State, ()>) {
-        *self.value.lock().expect("no panic while held") = Some(value);
-        self.ready.notify_all();
-    }
-
-    fn wait(&self) -> Result<State, SolveError> {
-        let mut value = self.value.lock().expect("no panic while held");
-        loop {
-            match &*value {
-                Some(Ok(state)) => return Ok(state.clone()),
-                Some(Err(())) => return Err(SolveError::cancelled()),
-                None => value = self.ready.wait(value).expect("no panic while held"),
-            }
-        }
-    }
-}
-
 /// Ends the watch when dropped, also by a panic.
 struct Watching<'a>(&'a AtomicBool, std::thread::Thread);
 
@@ -330,34 +234,6 @@ impl Drop for Watching<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
         self.1.unpark();
-    }
-}
-
-/// How many steps may work at once.
-struct Permits {
-    free: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Permits {
-    fn new(jobs: usize) -> Permits {
-        Permits {
-            free: Mutex::new(if jobs == 0 { usize::MAX } else { jobs }),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn with<T>(&self, work: impl FnOnce() -> T) -> T {
-        let mut free = self.free.lock().expect("no panic while held");
-        while *free == 0 {
-            free = self.changed.wait(free).expect("no panic while held");
-        }
-        *free -= 1;
-        drop(free);
-        let result = work();
-        *self.free.lock().expect("no panic while held") += 1;
-        self.changed.notify_one();
-        result
     }
 }
 
