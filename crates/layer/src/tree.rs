@@ -6,6 +6,8 @@ use crate::{Entry, Kind, Listing, Timestamp, TreePath};
 #[derive(Clone, Debug)]
 pub struct Tree {
     root: Node,
+    /// What layers have taken away or replaced, as it last was.
+    former: BTreeMap<TreePath, Node>,
 }
 
 /// One file of a [`Tree`].
@@ -113,6 +115,7 @@ impl Default for Tree {
     fn default() -> Tree {
         Tree {
             root: Node::directory(0),
+            former: BTreeMap::new(),
         }
     }
 }
@@ -142,17 +145,46 @@ impl Tree {
 
     fn remove(&mut self, path: &TreePath) {
         let Some(parent) = path.parent() else { return };
-        if let Some(node) = self.get_mut(&parent) {
-            node.children.remove(path.name());
+        let removed = self
+            .get_mut(&parent)
+            .and_then(|node| node.children.remove(path.name()));
+        if let Some(node) = removed {
+            self.bury(path.clone(), node);
+        }
+    }
+
+    /// Remembers what was at `path`.
+    fn bury(&mut self, path: TreePath, node: Node) {
+        if node.is_directory() {
+            let inner = self.former.range(&path..).map(|(inner, _)| inner.clone());
+            let older: Vec<TreePath> = inner.take_while(|inner| inner.starts_with(&path)).collect();
+            older.iter().for_each(|inner| drop(self.former.remove(inner)));
+        }
+        self.former.insert(path, node);
+    }
+
+    /// What was last at `path` before a layer took it away or put something else there.
+    pub fn former(&self, path: &TreePath) -> Option<&Node> {
+        let mut top = path.clone();
+        loop {
+            if let Some(node) = self.former.get(&top) {
+                return path
+                    .below(&top)?
+                    .components()
+                    .try_fold(node, |node, name| node.children.get(name));
+            }
+            top = top.parent()?;
         }
     }
 
     fn put_directory(&mut self, layer: usize, entry: &Entry, opaque: bool) {
         let node = self.make_directory(layer, &entry.path);
-        if opaque {
-            node.children.clear();
-        }
         node.set(entry, layer);
+        if opaque {
+            for (name, child) in std::mem::take(&mut node.children) {
+                self.bury(entry.path.join(&name), child);
+            }
+        }
     }
 
     fn put_file(&mut self, layer: usize, entry: &Entry, first: Option<&Entry>) {
@@ -161,20 +193,26 @@ impl Tree {
         node.kind = first.unwrap_or(entry).kind.clone();
         node.first_name = first.map(|first| first.path.clone());
         let Some(parent) = entry.path.parent() else { return };
-        self.make_directory(layer, &parent)
+        let replaced = self
+            .make_directory(layer, &parent)
             .children
             .insert(entry.path.name().into(), node);
+        if let Some(node) = replaced {
+            self.bury(entry.path.clone(), node);
+        }
     }
 
     fn make_directory(&mut self, layer: usize, path: &TreePath) -> &mut Node {
         let mut node = &mut self.root;
-        for name in path.components() {
+        for (depth, name) in path.components().enumerate() {
             node = node
                 .children
                 .entry(name.into())
                 .or_insert_with(|| Node::directory(layer));
             if !node.is_directory() {
-                *node = Node::directory(layer);
+                let file = std::mem::replace(node, Node::directory(layer));
+                let names: Vec<&[u8]> = path.components().take(depth + 1).collect();
+                self.former.insert(TreePath::clean(&names.join(&b'/')), file);
             }
         }
         node

@@ -21,7 +21,8 @@ const WORTH_A_THREAD: u64 = 1 << 20;
 /// Turns the upper directory that a RUN step left into a listing, and the inodes on disk into what it says.
 ///
 /// Whiteouts and opaque directories are those of overlayfs in either dialect. Times after `epoch` become `epoch`;
-/// a directory that differs from `lower` only by its time gets the lower one's back. Left out are sockets, files and
+/// what differs from `lower`, or from what a lower layer had there before it was taken away, only by such a time gets
+/// the old one back, and so does any directory that differs from `lower` only by its time. Left out are sockets, files and
 /// links that equal those of `lower` (so that a new hard link to a lower file is a file of its own), whiteouts of
 /// nothing, and a root that has not changed. Nothing is
 /// followed: every file is opened below `directory` without links.
@@ -51,6 +52,8 @@ struct Found {
     entry: Entry,
     /// The time on disk has to become the entry's.
     touch: bool,
+    /// Its own time came from the clock.
+    clamped: bool,
     /// The first name of this file.
     first: Option<usize>,
     /// Other names follow.
@@ -103,6 +106,7 @@ impl Scan<'_> {
         self.found.push(Found {
             entry,
             touch,
+            clamped: touch,
             first: None,
             linked: false,
             hidden,
@@ -219,6 +223,7 @@ impl Scan<'_> {
             self.found[first].linked = true;
             self.found[this].first = Some(first);
             self.found[this].touch = false;
+            self.found[this].clamped = false;
         }
     }
 
@@ -258,6 +263,12 @@ impl Scan<'_> {
                 path: found.entry.path.clone(),
                 ..self.found[first].entry.clone()
             };
+            if found.clamped
+                && !found.linked
+                && let Some(time) = self.old_time(&entry)
+            {
+                entry.mtime = time;
+            }
             if found.touch {
                 touch(self.root, &entry)?;
             }
@@ -278,6 +289,26 @@ impl Scan<'_> {
             entries.push(entry);
         }
         Ok(Listing::new(entries))
+    }
+}
+
+impl Scan<'_> {
+    /// The time that an entry equal but for its time had in the layers below. A step that makes a file again has made
+    /// nothing new; and how the commands are cut into steps makes no difference.
+    fn old_time(&self, entry: &Entry) -> Option<Timestamp> {
+        [self.lower.get(&entry.path), self.lower.former(&entry.path)]
+            .into_iter()
+            .flatten()
+            .find(|node| same_kind(&entry.kind, &node.kind) && same_metadata(entry, node))
+            .map(|node| node.mtime)
+    }
+}
+
+/// Whether type and content are the same.
+fn same_kind(new: &Kind, old: &Kind) -> bool {
+    match (new, old) {
+        (Kind::Directory { .. }, Kind::Directory { .. }) => true,
+        _ => new == old,
     }
 }
 

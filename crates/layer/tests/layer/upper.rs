@@ -274,3 +274,43 @@ fn pipes_and_devices_are_listed() {
     assert_eq!(paths(&listing), expected);
     assert_eq!(listing.get(&"pipe".into()).unwrap().kind, Kind::Fifo);
 }
+
+/// What a step makes again as it was keeps its time, in whichever layer it was taken away.
+#[test]
+fn what_is_made_again_keeps_its_time() {
+    let mut tree = lower();
+    tree.apply(
+        1,
+        &Listing::new(vec![
+            mine(directory("")),
+            Entry::whiteout("var".into()),
+            Entry::whiteout("link".into()),
+        ]),
+    );
+    let top = upper();
+    file(top.path(), "etc/same", "same", 2_000_000);
+    file(top.path(), "etc/changed", "after", 2_000_000);
+    file(top.path(), "var/same", "same", 2_000_000);
+    file(top.path(), "var/new", "new", 2_000_000);
+    symlink("etc", top.path().join("link")).unwrap();
+    let listing = scan_upper(&open(top.path()), &tree, EPOCH).unwrap();
+    let times: Vec<(String, i64)> = listing
+        .entries()
+        .iter()
+        .map(|entry| (entry.path.to_string(), entry.mtime.seconds))
+        .collect();
+    let below = |path: &str| lower().get(&path.into()).unwrap().mtime.seconds;
+    assert_eq!(
+        times,
+        [
+            ("/etc".to_string(), below("etc")),
+            ("/etc/changed".into(), EPOCH.seconds),
+            ("/link".into(), 100),
+            ("/var".into(), below("var")),
+            ("/var/new".into(), EPOCH.seconds),
+            ("/var/same".into(), below("var/same")),
+        ]
+    );
+    let again = scan_upper(&open(top.path()), &tree, EPOCH).unwrap();
+    assert_eq!(again, listing, "the times on disk are those of the listing");
+}
