@@ -1,18 +1,85 @@
+use std::fmt;
+
 use crate::{PatternError, Patterns, Verdict, clean};
 
 /// A `.dockerignore` file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IgnoreFile {
     patterns: Patterns,
+    lines: Vec<IgnoreLine>,
+}
+
+/// What a line of an ignore file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IgnoreLineKind {
+    /// `#` in the first column.
+    Comment,
+    /// Nothing but white space.
+    Empty,
+    /// A pattern, perhaps with `!`.
+    Pattern,
+}
+
+/// A line of an ignore file, as written, with its line end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoreLine {
+    /// What it is.
+    pub kind: IgnoreLineKind,
+    /// As written; the first line holds the mark that some editors put there.
+    pub text: String,
+}
+
+/// Why an ignore file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct IgnoreError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: PatternError,
+}
+
+/// The text that was parsed, byte for byte.
+impl fmt::Display for IgnoreFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| f.write_str(&line.text))
+    }
 }
 
 impl IgnoreFile {
     /// Reads the text of an ignore file: one pattern a line, `#` in the first column starts a comment.
-    pub fn parse(text: &str) -> Result<IgnoreFile, PatternError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let lines = text.lines().filter(|line| !line.starts_with('#')).map(str::trim);
-        let patterns = Patterns::parse(lines.filter(|line| !line.is_empty()).map(pattern))?;
-        Ok(IgnoreFile { patterns })
+    pub fn parse(text: &str) -> Result<IgnoreFile, IgnoreError> {
+        let mut file = IgnoreFile::default();
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            let marked = if number == 0 {
+                line.strip_prefix('\u{feff}')
+            } else {
+                None
+            };
+            let written = marked.unwrap_or(line);
+            let kind = match written.trim() {
+                _ if written.starts_with('#') => IgnoreLineKind::Comment,
+                "" => IgnoreLineKind::Empty,
+                _ => IgnoreLineKind::Pattern,
+            };
+            if kind == IgnoreLineKind::Pattern {
+                let added = file.patterns.push(&pattern(written.trim()));
+                added.map_err(|reason| IgnoreError {
+                    line: number + 1,
+                    reason,
+                })?;
+            }
+            file.lines.push(IgnoreLine {
+                kind,
+                text: line.into(),
+            });
+        }
+        Ok(file)
+    }
+
+    /// The lines, in order.
+    pub fn lines(&self) -> &[IgnoreLine] {
+        &self.lines
     }
 
     /// Whether `path`, relative to the context and clean, is left out of the context.
@@ -83,7 +150,7 @@ mod tests {
     #[test]
     fn a_lone_exclamation_mark_is_an_error() {
         let error = IgnoreFile::parse("b\n!\n").unwrap_err();
-        assert_eq!(error.to_string(), "illegal exclusion pattern: \"!\"");
+        assert_eq!(error.to_string(), "line 2: illegal exclusion pattern: \"!\"");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use praxis_source::{Diagnostic, SourceFile, Span};
 
 use crate::heredoc::Heredoc;
+use crate::layout::{Layout, PieceKind, Recorder};
 use crate::words;
 
 /// An instruction as text.
@@ -26,11 +27,14 @@ pub(crate) struct Lines<'f> {
     at: usize,
     escape: char,
     comments: Vec<String>,
+    recorder: Recorder,
 }
 
 impl<'f> Lines<'f> {
     pub(crate) fn new(file: &'f SourceFile, escape: char) -> Lines<'f> {
+        let mut recorder = Recorder::default();
         let at = if file.text().starts_with('\u{feff}') {
+            recorder.push(PieceKind::ByteOrderMark, "\u{feff}");
             '\u{feff}'.len_utf8()
         } else {
             0
@@ -40,7 +44,13 @@ impl<'f> Lines<'f> {
             at,
             escape,
             comments: Vec::new(),
+            recorder,
         }
+    }
+
+    /// The text that was read, as written.
+    pub(crate) fn layout(self) -> Layout {
+        self.recorder.finish()
     }
 
     /// The next physical line with its line end and where it starts.
@@ -58,6 +68,13 @@ impl<'f> Lines<'f> {
         (!line.ends_with(self.escape)).then_some(line)
     }
 
+    /// Writes down a line of an instruction.
+    fn record(&mut self, line: &str) {
+        let continued = self.continued(trim_line_end(line)).map(str::len);
+        let words = continued.unwrap_or(trim_line_end(line).len());
+        self.recorder.line(line, words, continued.is_some(), self.escape);
+    }
+
     /// The next instruction; `None` at the end of the file.
     pub(crate) fn next(&mut self) -> Option<Result<LogicalLine, Diagnostic>> {
         loop {
@@ -65,12 +82,16 @@ impl<'f> Lines<'f> {
             let trimmed = trim_line_end(line).trim_start();
             if let Some(comment) = trimmed.strip_prefix('#') {
                 self.comments.push(comment.trim().to_string());
+                self.recorder.aside(line);
                 continue;
             }
             if trimmed.is_empty() {
                 self.comments.clear();
+                self.recorder.aside(line);
                 continue;
             }
+            self.recorder.begin();
+            self.record(line);
             let start = start + (line.len() - line.trim_start().len());
             return Some(self.instruction(start, trimmed));
         }
@@ -106,14 +127,17 @@ impl<'f> Lines<'f> {
         let mut text = first.to_string();
         let mut empty = false;
         while let Some((_, line)) = self.physical() {
-            let line = trim_line_end(line);
             if line.trim_start().starts_with('#') {
+                self.recorder.aside(line);
                 continue;
             }
             if line.trim().is_empty() {
+                self.recorder.aside(line);
                 empty = true;
                 continue;
             }
+            self.record(line);
+            let line = trim_line_end(line);
             match self.continued(line) {
                 Some(line) => text.push_str(line),
                 None => {
@@ -128,8 +152,10 @@ impl<'f> Lines<'f> {
     fn read(&mut self, heredoc: &mut Heredoc, span: Span) -> Result<(), Diagnostic> {
         while let Some((_, line)) = self.physical() {
             if heredoc.closed_by(line) {
+                self.recorder.push(PieceKind::HeredocEnd, line);
                 return Ok(());
             }
+            self.recorder.push(PieceKind::Heredoc, line);
             heredoc.raw.push_str(line);
         }
         let message = format!(

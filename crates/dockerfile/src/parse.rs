@@ -30,6 +30,7 @@ pub fn parse(file: &SourceFile) -> (Dockerfile, Vec<Diagnostic>) {
             Err(error) => errors.push(narrowed(file, error)),
         }
     }
+    tree.layout = lines.layout();
     if empty {
         errors.push(
             Diagnostic::error("file with no instructions", Span::default())

@@ -238,6 +238,12 @@ impl Patterns {
         Ok(Patterns { patterns })
     }
 
+    /// Adds a pattern at the end.
+    pub(crate) fn push(&mut self, text: &str) -> Result<(), PatternError> {
+        self.patterns.push(Pattern::parse(text)?);
+        Ok(())
+    }
+
     /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()

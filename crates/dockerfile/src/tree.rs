@@ -1,8 +1,10 @@
 //! The syntax tree.
 
+use std::fmt;
+
 use praxis_source::Span;
 
-use crate::{Heredoc, MountText};
+use crate::{Heredoc, Layout, MountText};
 
 /// A Dockerfile.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +15,15 @@ pub struct Dockerfile {
     pub arguments: Vec<Instruction>,
     /// The stages.
     pub stages: Vec<Stage>,
+    /// The text as written.
+    pub layout: Layout,
+}
+
+/// The text that was parsed, byte for byte.
+impl fmt::Display for Dockerfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layout.fmt(f)
+    }
 }
 
 impl Dockerfile {

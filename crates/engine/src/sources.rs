@@ -260,7 +260,7 @@ fn filter(directory: &Path, dockerfile: Option<&Path>) -> Result<Box<dyn Context
         }
     };
     let ignore = IgnoreFile::parse(&String::from_utf8_lossy(&bytes))
-        .map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
+        .map_err(|error| EngineError::user(format!("{}:{}: {}", path.display(), error.line, error.reason)))?;
     Ok(Box::new(Ignore(ignore)))
 }
 
