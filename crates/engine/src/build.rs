@@ -1,16 +1,18 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use praxis_layer::{Compression as LayerCompression, Timestamp};
 use praxis_oci::{Digest, Hasher, ImageConfig, Platform, Reference};
 use praxis_plan::{NetworkMode, Plan, PlanRequest};
 use praxis_solve::{
-    Access, BuiltImage, Destination, ErrorKind, Event, Events, ExportKind, ImageSettings, SiteLoan, Solution,
-    SolveSettings, Solver, export, rfc3339,
+    Access, BuiltImage, Destination, ErrorKind, Event, Events, ExportKind, ImageSettings, ImportedCache,
+    SiteLoan, Solution, SolveSettings, Solver, export, rfc3339,
 };
 use praxis_source::{Diagnostic, Severity, SourceFile};
 use praxis_store::{Store, StoredImage};
 
+use crate::caches;
 use crate::contexts::Opener;
 use crate::sources::Epoch;
 use crate::{
@@ -66,6 +68,7 @@ impl Engine {
             compression,
             tags: &tags,
             store: &store,
+            imports: caches::imports(request, events),
         };
         let outcome = build.run(events, cancel);
         for open in main.open.iter().chain(&named.open) {
@@ -83,6 +86,7 @@ struct Build<'a> {
     compression: LayerCompression,
     tags: &'a [String],
     store: &'a Store,
+    imports: Vec<Arc<ImportedCache>>,
 }
 
 /// Attempts of one build: each that fails over damage has removed it.
@@ -157,6 +161,7 @@ impl Build<'_> {
         if let Some(image) = &image {
             self.name(image)?;
         }
+        caches::export(self.request, &[&solution], self.compression, events)?;
         Ok(BuildResponse {
             digest: image.as_ref().map(|image| image.manifest.digest),
             config_digest: image.as_ref().map(|image| image.config.digest),
@@ -298,6 +303,7 @@ impl Build<'_> {
             blobs,
             dry_run: self.request.dry_run,
             slot: hasher.finish().to_string(),
+            imports: self.imports.clone(),
         })
     }
 
@@ -393,11 +399,16 @@ fn compression(outputs: &[Output]) -> Result<LayerCompression, EngineError> {
             "outputs with different compressions cannot be made in one build",
         ));
     }
-    Ok(match first {
+    Ok(layer_compression(first))
+}
+
+/// A compression in the layers' terms.
+pub(crate) fn layer_compression(compression: Compression) -> LayerCompression {
+    match compression {
         Compression::Gzip => LayerCompression::Gzip,
         Compression::Zstd => LayerCompression::Zstd,
         Compression::Uncompressed => LayerCompression::None,
-    })
+    }
 }
 
 fn network(text: Option<&str>) -> Result<Option<NetworkMode>, EngineError> {

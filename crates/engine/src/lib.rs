@@ -5,6 +5,7 @@
 
 mod base;
 mod build;
+mod caches;
 mod contexts;
 mod engine;
 mod error;
@@ -13,10 +14,11 @@ mod request;
 mod sources;
 
 pub use base::{BaseOutcome, BaseRequest};
+pub use caches::{CacheFrom, CachePlace, CacheTo};
 pub use engine::{Engine, Settings};
 pub use error::EngineError;
 pub use inspect::ImageDescription;
-pub use praxis_solve::{ErrorKind, Event, Events, LayerInfo, StepInfo};
+pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use request::{
     BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output, OutputKind, SecretSource,

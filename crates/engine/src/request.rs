@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use praxis_oci::{Digest, Platform};
 use praxis_solve::{GitAddress, Local};
 
+use crate::{CacheFrom, CacheTo};
+
 /// What `praxis build` asks for. Paths may be relative to the working directory of the process.
 #[derive(Clone, Debug, Default)]
 pub struct BuildRequest {
@@ -34,6 +36,10 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// `--no-cache-filter STAGE`.
     pub no_cache_filter: Vec<String>,
+    /// `--cache-from`, asked in order.
+    pub cache_from: Vec<CacheFrom>,
+    /// `--cache-to`.
+    pub cache_to: Vec<CacheTo>,
     /// `--network`: `default`, `host` or `none`.
     pub network: Option<String>,
     /// `--add-host NAME:IP`.

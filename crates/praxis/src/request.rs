@@ -68,6 +68,8 @@ pub fn build_request(
         annotations: annotations(&options.annotations)?,
         no_cache: options.no_cache,
         no_cache_filter: options.no_cache_filter.clone(),
+        cache_from: options.cache_from.clone(),
+        cache_to: options.cache_to.clone(),
         network: options.network.map(|mode| mode.name().into()),
         add_hosts: hosts(&options.add_hosts)?,
         secrets: secrets(&options.secrets, environment)?,

@@ -109,6 +109,7 @@ pub fn make_base(
         steps: 0,
         cached: 0,
         outlook: Vec::new(),
+        solved: Vec::new(),
     };
     let settings = ImageSettings {
         annotations: Default::default(),

@@ -17,6 +17,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use crate::SolveError;
 use crate::source::Content;
+use crate::step_cache::Carried;
 
 /// What all layers of one build share.
 pub(crate) struct Workshop {
@@ -47,6 +48,8 @@ pub(crate) struct LayerHandle {
     id: Digest,
     /// The blob of a layer that came from elsewhere: it is kept as it came.
     foreign: Option<Foreign>,
+    /// Where the layer comes from if the store has not its content.
+    carried: Option<Carried>,
     /// A layer like this one whose compressed blocks may serve again.
     like: Option<Digest>,
     listing: OnceLock<Arc<Listing>>,
@@ -64,6 +67,7 @@ impl LayerHandle {
             workshop: workshop.clone(),
             id,
             foreign: None,
+            carried: None,
             like: None,
             listing: OnceLock::new(),
             content: Mutex::default(),
@@ -82,6 +86,14 @@ impl LayerHandle {
     ) -> LayerHandle {
         LayerHandle {
             foreign: Some(Foreign { blob, below }),
+            ..LayerHandle::stored(workshop, id)
+        }
+    }
+
+    /// A layer of another store's cache; its listing is stored.
+    pub fn carried(workshop: &Arc<Workshop>, id: Digest, carried: Carried) -> LayerHandle {
+        LayerHandle {
+            carried: Some(carried),
             ..LayerHandle::stored(workshop, id)
         }
     }
@@ -160,6 +172,32 @@ impl LayerHandle {
         }
     }
 
+    /// The blob that the cache has which this layer is from.
+    pub fn carried_blob(&self, form: &str) -> Option<LayerBlob> {
+        self.carried.as_ref().and_then(|carried| carried.blob(form))
+    }
+
+    /// Whether the layer is from a cache that has not its content, and the store has it neither.
+    pub fn is_only_described(&self) -> bool {
+        self.carried.as_ref().is_some_and(Carried::is_only_described) && !self.is_recoverable()
+    }
+
+    /// Opens a blob of this layer.
+    pub fn open_blob(&self, blob: &LayerBlob) -> Result<Box<dyn Read>, SolveError> {
+        let store = &self.workshop.store;
+        Ok(Box::new(
+            store.open_blob(&blob.descriptor.digest, blob.descriptor.size)?,
+        ))
+    }
+
+    /// Makes sure that the store has the layer's content.
+    fn fetch(&self) -> Result<(), SolveError> {
+        match &self.carried {
+            Some(carried) if !self.is_recoverable() => carried.fetch(&self.workshop.store),
+            _ => Ok(()),
+        }
+    }
+
     /// The directories that overlayfs can mount over each other, topmost first.
     pub fn snapshot(&self) -> Result<Vec<PathBuf>, SolveError> {
         let mut snapshot = self.snapshot.lock().expect("no panic while held");
@@ -212,6 +250,7 @@ impl LayerHandle {
                 None => praxis_layer::materialize(&listing, &source, &directory, ownership)?,
             }
         } else {
+            self.fetch()?;
             let blob = ["gzip", "zstd", "tar"]
                 .into_iter()
                 .find_map(|form| self.known_blob(form));
@@ -278,7 +317,13 @@ impl LayerHandle {
         let blob = match self.known_blob(form) {
             Some(blob) => blob,
             None if self.foreign.is_some() => return Err(self.lost()),
-            None => self.write_blob(compression)?,
+            None => {
+                self.fetch()?;
+                match self.known_blob(form).filter(|_| self.carried.is_some()) {
+                    Some(blob) => blob,
+                    None => self.write_blob(compression)?,
+                }
+            }
         };
         known.insert(form, blob.clone());
         Ok(blob)
@@ -360,7 +405,8 @@ fn additions(old: &Listing, new: &Listing) -> Option<Listing> {
     Some(Listing::new(changed.into_values().collect()))
 }
 
-fn form_of(compression: Compression) -> &'static str {
+/// The store's name for a compression.
+pub(crate) fn form_of(compression: Compression) -> &'static str {
     match compression {
         Compression::Gzip => "gzip",
         Compression::Zstd => "zstd",

@@ -32,6 +32,7 @@ mod site;
 mod solve;
 mod source;
 mod state;
+mod step_cache;
 mod user;
 mod view;
 mod waiting;
@@ -48,3 +49,6 @@ pub use remote::{
 };
 pub use site::SiteLoan;
 pub use solve::{Solution, SolveSettings, Solver, Workplace};
+pub use step_cache::{
+    CacheDirectory, CacheDirectoryWriter, CacheMode, CacheSink, CacheSource, ImportedCache, export_cache,
+};

@@ -25,6 +25,7 @@ use crate::run::{Prepared, RunSettings};
 use crate::site::SiteLoan;
 use crate::source::SourceTree;
 use crate::state::State;
+use crate::step_cache::ImportedCache;
 use crate::waiting::{Permits, Slot};
 use crate::{ErrorKind, SolveError};
 
@@ -64,6 +65,8 @@ pub struct SolveSettings {
     pub dry_run: bool,
     /// What makes this build the same build as an earlier one, for reuse of compressed blocks.
     pub slot: String,
+    /// Caches from elsewhere, asked in order for what the store has not.
+    pub imports: Vec<Arc<ImportedCache>>,
 }
 
 /// A solver: base images and contexts of one build.
@@ -85,11 +88,22 @@ pub struct Solution {
     pub cached: usize,
     /// For a dry run: one line a step.
     pub outlook: Vec<String>,
+    /// The result of each step.
+    pub(crate) solved: Vec<SolvedStep>,
 }
 
+/// The result of one step.
+pub(crate) struct SolvedStep {
+    pub key: Digest,
+    pub layer: Arc<LayerHandle>,
+    /// Whether the layer is one of the image's.
+    pub of_image: bool,
+}
+
+/// What the store records under a step's key.
 #[derive(Serialize, Deserialize)]
-struct StepRecord {
-    layer: Digest,
+pub(crate) struct StepRecord {
+    pub layer: Digest,
 }
 
 impl Solver {
@@ -166,6 +180,8 @@ impl Solver {
             cached: AtomicUsize::new(0),
             pending: Mutex::default(),
             outlook: Mutex::default(),
+            keys: Mutex::default(),
+            solved: Mutex::default(),
         };
         let outcome = std::thread::scope(|scope| {
             let watcher = scope.spawn(|| work.watch());
@@ -192,6 +208,7 @@ impl Solver {
             (!errors.is_empty()).then(|| errors.swap_remove(cause.unwrap_or(0)))
         });
         work.record_pending();
+        work.warn_of_imports();
         if let Some(error) = outcome {
             return Err(error);
         }
@@ -209,6 +226,7 @@ impl Solver {
             steps: work.numbers.infos.len(),
             cached: work.cached.load(Ordering::Relaxed),
             outlook: outlook.into_iter().map(|(_, line)| line).collect(),
+            solved: work.solved.into_inner().expect("no panic while held"),
         })
     }
 }
@@ -257,6 +275,9 @@ struct Work<'a> {
     /// Results that may be recorded once their layer has a blob or a snapshot.
     pending: Mutex<Vec<(Digest, Arc<LayerHandle>)>>,
     outlook: Mutex<Vec<(usize, String)>>,
+    /// Keys of steps by number, as they become known.
+    keys: Mutex<BTreeMap<usize, Digest>>,
+    solved: Mutex<Vec<SolvedStep>>,
 }
 
 impl Origins for Work<'_> {
@@ -400,6 +421,7 @@ impl Work<'_> {
                         self.warn_of_removals(&layer, number)?;
                     }
                     self.compress(index, std::slice::from_ref(&layer));
+                    self.note_solved(index, number, &layer);
                     state.push(layer)?;
                 }
                 None => known = false,
@@ -498,6 +520,7 @@ impl Work<'_> {
                 };
                 let prepared = Prepared::new(run, &binds)?;
                 let key = prepared.key(state, &self.run);
+                self.note_key(number, key);
                 if let Some(found) = self.found(&key, no_cache) {
                     return Ok((true, Some(found)));
                 }
@@ -526,6 +549,7 @@ impl Work<'_> {
             Operation::Copy(copy) => {
                 let mut prepared = PreparedCopy::new(workshop, copy, self, &self.access(), epoch)?;
                 let key = prepared.key(state, epoch);
+                self.note_key(number, key);
                 let found = self.found(&key, no_cache);
                 if found.is_some() || self.settings.dry_run {
                     self.warn(&prepared.warnings, number);
@@ -546,6 +570,7 @@ impl Work<'_> {
             }
             Operation::MakeDirectory(workdir) => {
                 let key = files::workdir_key(workdir, state, epoch);
+                self.note_key(number, key);
                 let found = self.found(&key, no_cache);
                 if found.is_some() || self.settings.dry_run {
                     return Ok((found.is_some(), found));
@@ -596,13 +621,48 @@ impl Work<'_> {
         if no_cache {
             return None;
         }
-        let record: StepRecord = self.solver.workshop.store.record(key)?;
-        let handle = LayerHandle::stored(&self.solver.workshop, record.layer);
-        if handle.is_recoverable() {
-            return Some(Arc::new(handle));
+        let workshop = &self.solver.workshop;
+        if let Some(record) = workshop.store.record::<StepRecord>(key) {
+            let handle = LayerHandle::stored(workshop, record.layer);
+            if handle.is_recoverable() {
+                return Some(Arc::new(handle));
+            }
+            workshop.store.remove_record(key);
         }
-        self.solver.workshop.store.remove_record(key);
-        None
+        let mut imports = self.settings.imports.iter();
+        imports.find_map(|cache| cache.find(workshop, key)).map(Arc::new)
+    }
+
+    fn note_key(&self, number: usize, key: Digest) {
+        self.keys.lock().expect("no panic while held").insert(number, key);
+    }
+
+    fn note_solved(&self, stage: usize, number: usize, layer: &Arc<LayerHandle>) {
+        let key = self
+            .keys
+            .lock()
+            .expect("no panic while held")
+            .get(&number)
+            .copied();
+        if let Some(key) = key {
+            self.solved.lock().expect("no panic while held").push(SolvedStep {
+                key,
+                layer: layer.clone(),
+                of_image: self.chain[stage],
+            });
+        }
+    }
+
+    fn warn_of_imports(&self) {
+        let imports = self.settings.imports.iter();
+        for message in imports.flat_map(|cache| cache.take_warnings()) {
+            let code = "Cache".into();
+            self.events.event(Event::Warning {
+                code,
+                message,
+                line: None,
+            });
+        }
     }
 
     fn record_pending(&self) {

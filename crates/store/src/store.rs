@@ -74,7 +74,8 @@ impl Store {
         self.evictions.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note_eviction(&self) {
+    /// Counts something that was found damaged, also outside the store, and will not be used again.
+    pub fn note_eviction(&self) {
         self.evictions.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
+use praxis_engine::{CacheFrom, CacheTo};
 use praxis_oci::Platform;
 
-use super::{OutputOption, SecretOption, SshOption, parse_output};
+use super::{OutputOption, SecretOption, SshOption, parse_cache_from, parse_cache_to, parse_output};
 
 /// Options of `praxis build`.
 #[derive(Debug, Args)]
@@ -63,6 +64,13 @@ pub struct BuildOptions {
     /// Take nothing from the cache for these stages.
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
+    /// Cache of an earlier build, perhaps on another machine: type=local,src=DIR[,digest=DIGEST]. May be repeated.
+    #[arg(long, value_name = "CACHE", value_parser = parse_cache_from)]
+    pub cache_from: Vec<CacheFrom>,
+    /// Write a cache: type=local,dest=DIR[,mode=min|max][,compression=gzip|zstd|uncompressed][,ignore-error=true].
+    /// min holds the image's own layers, max those of all stages. May be repeated.
+    #[arg(long, value_name = "CACHE", value_parser = parse_cache_to)]
+    pub cache_to: Vec<CacheTo>,
     /// Accepted for scripts: a base is looked up anew in every build.
     #[arg(long)]
     pub pull: bool,

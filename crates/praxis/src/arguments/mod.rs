@@ -1,6 +1,7 @@
 //! The command line, spelled like docker buildx where buildx has the same thing.
 
 mod build;
+mod cache;
 mod csv;
 mod output;
 mod secret;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use build::{BuildOptions, Call, ProgressMode};
+pub use cache::{parse_cache_from, parse_cache_to};
 pub use output::{OutputOption, PUSH, parse_output};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 

@@ -91,7 +91,8 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
 pub const PUSH: &str = "praxis does not push from a build: publishing is a release operation and not part of this \
                         version; write an archive with --output type=oci,dest=FILE and copy that";
 
-fn compression(value: &str) -> Result<Compression, String> {
+/// Reads the value of `compression=`.
+pub fn compression(value: &str) -> Result<Compression, String> {
     match value {
         "gzip" => Ok(Compression::Gzip),
         "zstd" => Ok(Compression::Zstd),

@@ -106,19 +106,28 @@ impl Bench {
     /// Builds as an ordinary user, in a store of this user; `None` where the machine has none.
     #[track_caller]
     pub fn digest_as_user(&self, arguments: &[&str]) -> Option<String> {
+        let ended = self.as_user(self.build_command("home/store", arguments, "context"))?;
+        Some(ended.digest())
+    }
+
+    /// Runs a command as an ordinary user who owns the directory `home`; `None` where the machine has none.
+    pub fn as_user(&self, same: Command) -> Option<Ended> {
         let user = OrdinaryUser::find().filter(|_| praxis_testkit::is_root())?;
         let program = self.path("praxis");
         let built = env!("CARGO_BIN_EXE_praxis");
-        fs::hard_link(built, &program)
-            .or_else(|_| fs::copy(built, &program).map(|_| ()))
-            .unwrap();
+        if !program.exists() {
+            fs::hard_link(built, &program)
+                .or_else(|_| fs::copy(built, &program).map(|_| ()))
+                .unwrap();
+        }
         fs::set_permissions(self.place.path(), Permissions::from_mode(0o755)).unwrap();
         make_readable(&self.path("base"));
         make_readable(&self.path("context"));
         let home = self.path("home");
-        fs::create_dir(&home).unwrap();
-        chown(&home, Some(user.uid), Some(user.gid)).unwrap();
-        let same = self.build_command("home/store", arguments, "context");
+        if !home.exists() {
+            fs::create_dir(&home).unwrap();
+            chown(&home, Some(user.uid), Some(user.gid)).unwrap();
+        }
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -128,7 +137,7 @@ impl Bench {
             .current_dir(self.place.path())
             .stdin(Stdio::null());
         command.uid(user.uid).gid(user.gid).env("HOME", &home);
-        Some(run(command).digest())
+        Some(run(command))
     }
 
     /// A running build and the end of its standard error.

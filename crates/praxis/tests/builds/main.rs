@@ -9,3 +9,4 @@ mod environment;
 mod full_disk;
 mod outputs;
 mod site;
+mod step_cache;

@@ -1,0 +1,94 @@
+//! `--cache-from` and `--cache-to`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use praxis_layer::Compression as LayerCompression;
+use praxis_oci::Digest;
+use praxis_solve::{
+    CacheDirectory, CacheDirectoryWriter, CacheMode, Event, Events, ImportedCache, Solution, export_cache,
+};
+
+use crate::build::layer_compression;
+use crate::{BuildRequest, Compression, EngineError};
+
+/// One `--cache-from`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CacheFrom {
+    /// A directory that `--cache-to type=local` wrote.
+    Local {
+        /// The directory.
+        directory: PathBuf,
+        /// Only a cache with this digest.
+        digest: Option<Digest>,
+    },
+}
+
+/// One `--cache-to`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheTo {
+    /// Where it goes.
+    pub place: CachePlace,
+    /// How much goes into it.
+    pub mode: CacheMode,
+    /// Compression of layers; the image's if there is none.
+    pub compression: Option<Compression>,
+    /// Whether a cache that cannot be written is only worth a warning.
+    pub ignore_error: bool,
+}
+
+/// Where a cache is written to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CachePlace {
+    /// A directory.
+    Local(PathBuf),
+}
+
+/// The caches that a build may use. One that cannot be read is a warning: the first build of all has none.
+pub(crate) fn imports(request: &BuildRequest, events: &dyn Events) -> Vec<Arc<ImportedCache>> {
+    let read = |from: &CacheFrom| match from {
+        CacheFrom::Local { directory, digest } => {
+            ImportedCache::read(Box::new(CacheDirectory::new(directory, *digest)))
+        }
+    };
+    let mut imports = Vec::new();
+    for from in &request.cache_from {
+        match read(from) {
+            Ok(cache) => imports.push(Arc::new(cache)),
+            Err(error) => warn(events, format!("{}; nothing is taken from it", error.message)),
+        }
+    }
+    imports
+}
+
+/// Writes the caches that the request asks for.
+pub(crate) fn export(
+    request: &BuildRequest,
+    solutions: &[&Solution],
+    compression: LayerCompression,
+    events: &dyn Events,
+) -> Result<(), EngineError> {
+    for to in &request.cache_to {
+        let compression = to.compression.map_or(compression, layer_compression);
+        let CachePlace::Local(directory) = &to.place;
+        let written = CacheDirectoryWriter::open(directory)
+            .and_then(|sink| export_cache(solutions, to.mode, compression, &sink, events));
+        match written {
+            Ok(_) => {}
+            Err(error) if to.ignore_error => {
+                warn(events, format!("the cache was not written: {}", error.message))
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn warn(events: &dyn Events, message: String) {
+    let code = "Cache".into();
+    events.event(Event::Warning {
+        code,
+        message,
+        line: None,
+    });
+}

@@ -1,0 +1,162 @@
+use std::path::PathBuf;
+
+use praxis_engine::{CacheFrom, CacheMode, CachePlace, CacheTo};
+
+use super::csv;
+use super::output::compression;
+
+/// Reads `type=local,src=DIR[,digest=DIGEST]`.
+pub fn parse_cache_from(text: &str) -> Result<CacheFrom, String> {
+    let (mut kind, mut directory, mut digest) = (None, None, None);
+    for (key, value) in fields(text)? {
+        match key.as_str() {
+            "type" => kind = Some(value),
+            "src" => directory = given(&key, value)?,
+            "digest" => {
+                digest = Some(
+                    value
+                        .parse()
+                        .map_err(|error| format!("digest={value}: {error}"))?,
+                );
+            }
+            _ => return Err(unknown(&key, &value, "type, src and digest")),
+        }
+    }
+    local(kind.as_deref())?;
+    let directory = directory.ok_or("type=local needs src=DIR")?;
+    Ok(CacheFrom::Local { directory, digest })
+}
+
+/// Reads `type=local,dest=DIR[,mode=min|max][,compression=…][,ignore-error=true]`.
+pub fn parse_cache_to(text: &str) -> Result<CacheTo, String> {
+    let (mut kind, mut directory) = (None, None);
+    let (mut mode, mut packed, mut ignore_error) = (CacheMode::Min, None, false);
+    for (key, value) in fields(text)? {
+        match key.as_str() {
+            "type" => kind = Some(value),
+            "dest" => directory = given(&key, value)?,
+            "mode" => mode = cache_mode(&value)?,
+            "compression" => packed = Some(compression(&value)?),
+            "ignore-error" => ignore_error = csv::boolean(&key, &value)?,
+            "oci-mediatypes" | "image-manifest" if csv::boolean(&key, &value)? => {}
+            "force-compression" => _ = csv::boolean(&key, &value)?,
+            _ => {
+                let known = "type, dest, mode, compression and ignore-error";
+                return Err(unknown(&key, &value, known));
+            }
+        }
+    }
+    local(kind.as_deref())?;
+    let directory = directory.ok_or("type=local needs dest=DIR")?;
+    Ok(CacheTo {
+        place: CachePlace::Local(directory),
+        mode,
+        compression: packed,
+        ignore_error,
+    })
+}
+
+/// A text without `=` names an image, as in buildx.
+fn fields(text: &str) -> Result<Vec<(String, String)>, String> {
+    if !text.contains('=') {
+        return Err(refusal("registry"));
+    }
+    csv::pairs(text)
+}
+
+fn given(key: &str, value: String) -> Result<Option<PathBuf>, String> {
+    match value.as_str() {
+        "" => Err(format!("{key}= is empty")),
+        _ => Ok(Some(value.into())),
+    }
+}
+
+fn cache_mode(value: &str) -> Result<CacheMode, String> {
+    match value {
+        "min" => Ok(CacheMode::Min),
+        "max" => Ok(CacheMode::Max),
+        _ => Err(format!("mode={value} is not supported: use min or max")),
+    }
+}
+
+fn local(kind: Option<&str>) -> Result<(), String> {
+    match kind {
+        Some("local") => Ok(()),
+        Some(other) => Err(refusal(other)),
+        None => Err("a cache needs a type: write type=local".into()),
+    }
+}
+
+fn refusal(kind: &str) -> String {
+    match kind {
+        "registry" | "inline" => format!(
+            "type={kind} is not part of this version, because it does not talk to registries: use type=local"
+        ),
+        "gha" | "s3" | "azblob" => {
+            format!(
+                "type={kind} is not supported: use type=local and keep the directory with that service's tools"
+            )
+        }
+        _ => format!("type={kind} is not supported: use type=local"),
+    }
+}
+
+fn unknown(key: &str, value: &str, known: &str) -> String {
+    format!("{key}={value} is not supported: known are {known}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories() {
+        let to = parse_cache_to("type=local,dest=a,mode=max,compression=zstd,ignore-error=true").unwrap();
+        assert_eq!(
+            (to.place, to.mode),
+            (CachePlace::Local("a".into()), CacheMode::Max)
+        );
+        assert!(to.ignore_error && to.compression.is_some());
+        assert_eq!(parse_cache_to("type=local,dest=a").unwrap().mode, CacheMode::Min);
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let from = parse_cache_from(&format!("type=local,src=b,digest={digest}")).unwrap();
+        assert_eq!(
+            from,
+            CacheFrom::Local {
+                directory: "b".into(),
+                digest: Some(digest.parse().unwrap())
+            }
+        );
+    }
+
+    #[test]
+    fn row_25_a_digest_is_one_or_refused() {
+        for digest in [
+            "sha256:../../x",
+            &format!("sha256:{}", "A".repeat(64)),
+            "sha256:ab",
+        ] {
+            assert!(parse_cache_from(&format!("type=local,src=b,digest={digest}")).is_err());
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        for (text, why) in [
+            ("example.org/cache", "type=local"),
+            ("type=registry,ref=example.org/cache", "registries"),
+            ("type=inline", "registries"),
+            ("type=gha", "type=local"),
+            ("type=s3,bucket=a", "type=local"),
+            ("type=local", "needs dest"),
+            ("type=local,dest=", "is empty"),
+            ("type=local,dest=a,mode=most", "min or max"),
+            ("dest=a", "needs a type"),
+            ("type=local,dest=a,colour=red", "known are"),
+        ] {
+            let error = parse_cache_to(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        assert!(parse_cache_from("type=local").unwrap_err().contains("needs src"));
+    }
+}
