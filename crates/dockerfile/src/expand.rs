@@ -261,13 +261,11 @@ impl Run<'_> {
                     let special = self
                         .peek()
                         .filter(|next| matches!(next, '"' | '$') || *next == character);
-                    if special.is_none() || self.options.raw_escapes {
+                    if self.options.raw_escapes {
                         text.push(character);
                     }
-                    if let Some(special) = special {
-                        self.at += 1;
-                        text.push(special);
-                    }
+                    self.at += usize::from(special.is_some());
+                    text.push(special.unwrap_or(character));
                 }
                 Some(character) => {
                     self.at += 1;

@@ -145,3 +145,12 @@ fn row_38_values_cannot_grow_without_bound() {
         "what is written out is fine"
     );
 }
+
+#[test]
+fn line_ends_in_values() {
+    let lookup = |name: &str| (name == "v").then(|| "a/b\nc/d".to_string());
+    let expand = |word: &str| Expander::new('\\').expand(word, &lookup).map(|done| done.text);
+    assert_eq!(expand("${v%/d}").unwrap(), "a/b\nc");
+    assert_eq!(expand("${v##*/}").unwrap(), "b\nc/d", "a star stays in its line");
+    assert_eq!(expand("${v//?/x}").unwrap(), "xxx\nxxx");
+}

@@ -280,7 +280,7 @@ fn onbuild(line: &Line) -> Result<String, String> {
         "" => return Err("ONBUILD requires at least one argument".into()),
         "ONBUILD" => return Err("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".into()),
         "FROM" | "MAINTAINER" => return Err(format!("{trigger} isn't allowed as an ONBUILD trigger")),
-        _ => {}
+        _ => triggered(line, &trigger)?,
     }
     let mut text = words::first(line.text).1.to_string();
     for heredoc in &line.heredocs {
@@ -289,6 +289,24 @@ fn onbuild(line: &Line) -> Result<String, String> {
         text.push_str(&heredoc.name);
     }
     Ok(text)
+}
+
+/// What of a trigger is checked where it stands; the rest where it fires.
+fn triggered(line: &Line, keyword: &str) -> Result<(), String> {
+    let (flags, rest) = words::flags(words::first(line.rest).1);
+    let inner = Line {
+        keyword: keyword.into(),
+        flags,
+        rest: rest.trim(),
+        escape: line.escape,
+        heredocs: Vec::new(),
+        text: line.rest,
+    };
+    match keyword {
+        "ENV" | "LABEL" if !inner.rest.is_empty() => pairs(&inner).map(drop),
+        "ADD" | "CMD" | "COPY" | "ENTRYPOINT" | "RUN" | "SHELL" | "VOLUME" => inner.json().map(drop),
+        _ => Ok(()),
+    }
 }
 
 fn run(line: &Line) -> Result<Kind, String> {
@@ -382,7 +400,7 @@ fn transfer(line: &Line) -> Result<Kind, String> {
         }
         _ => words.pop().unwrap_or_default(),
     };
-    if Heredoc::opened_by(&destination).is_some() && !line.heredocs.is_empty() {
+    if Heredoc::opened_by(&destination).is_some() {
         return Err(format!("{keyword} cannot accept a heredoc as a destination"));
     }
     let (sources, heredocs) = inline(words, &line.heredocs);
@@ -427,13 +445,11 @@ fn healthcheck(line: &Line) -> Result<Kind, String> {
     match kind.to_uppercase().as_str() {
         "" => Err("HEALTHCHECK requires at least one argument: NONE or CMD command".into()),
         "NONE" if !rest.is_empty() => Err("HEALTHCHECK NONE takes no arguments".into()),
-        "NONE" => {
-            line.no_flags()?;
-            Ok(Kind::Healthcheck(Healthcheck {
-                test: vec!["NONE".into()],
-                ..Healthcheck::default()
-            }))
-        }
+        // Flags say nothing here, whatever they are.
+        "NONE" => Ok(Kind::Healthcheck(Healthcheck {
+            test: vec!["NONE".into()],
+            ..Healthcheck::default()
+        })),
         "CMD" => {
             let flags = Flags::read(&line.flags, &names, &[])?;
             health::check(&flags, rest).map(Kind::Healthcheck)

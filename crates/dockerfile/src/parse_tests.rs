@@ -336,3 +336,24 @@ fn row_38_no_text_makes_the_parser_panic() {
         "the changes leave too little to read: {understood}"
     );
 }
+
+#[test]
+fn small_print_of_instructions() {
+    let errors = |text: &str| -> Vec<String> {
+        let (_, errors) = parse(&SourceFile::new("f", text));
+        errors.into_iter().map(|error| error.message).collect()
+    };
+    assert_eq!(errors("FROM a\nHEALTHCHECK --interval=5s NONE\n"), [""; 0]);
+    assert_eq!(
+        errors("FROM a\nCOPY [\"x\", \"<<EOF\"]\n"),
+        ["COPY cannot accept a heredoc as a destination"]
+    );
+    assert_eq!(
+        errors("FROM a\nONBUILD ENV a\nONBUILD LABEL a=b c\nONBUILD RUN [1]\nONBUILD ENV a b\n"),
+        [
+            "ENV must have two arguments: ENV name=value",
+            "Syntax error - can't find = in \"c\". Must be of the form: name=value",
+            "when using JSON array syntax, arrays must be comprised of strings only"
+        ]
+    );
+}

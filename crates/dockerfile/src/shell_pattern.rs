@@ -1,4 +1,5 @@
-//! The patterns of `${name#pattern}` and `${name/pattern/text}`: only `*`, `?` and the backslash are special.
+//! The patterns of `${name#pattern}` and `${name/pattern/text}`: only `*`, `?` and the backslash are special, and
+//! neither of the first two matches a line end.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
@@ -99,8 +100,8 @@ fn match_length(tokens: &[Token], text: impl Iterator<Item = char>, longest: boo
         after.fill(false);
         for (state, token) in tokens.iter().enumerate().filter(|(state, _)| states[*state]) {
             match token {
-                Token::Many => after[state] = true,
-                Token::Any => after[state + 1] = true,
+                Token::Many => after[state] |= character != '\n',
+                Token::Any => after[state + 1] |= character != '\n',
                 Token::Exactly(expected) => after[state + 1] |= *expected == character,
             }
         }

@@ -143,12 +143,7 @@ impl FromStr for Reference {
         } else {
             path
         };
-        let starts_well = domain.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
-        if !starts_well
-            || !domain
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
-        {
+        if !well_formed_domain(domain) {
             return Err(wrong("the registry has a character that host names cannot have"));
         }
         if path.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -171,11 +166,45 @@ impl FromStr for Reference {
     }
 }
 
+/// Words of a-z and 0-9 with one `.`, one or two `_`, or any number of `-` between them.
 fn well_formed_component(part: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = part.as_bytes();
-    matches!((bytes.first(), bytes.last()), (Some(&a), Some(&z)) if inner(a) && inner(z))
-        && bytes.iter().all(|&b| inner(b) || b"._-".contains(&b))
+    let word = |b: char| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let separators: Vec<&str> = part.split(word).filter(|between| !between.is_empty()).collect();
+    part.starts_with(word)
+        && part.ends_with(word)
+        && separators
+            .iter()
+            .all(|one| matches!(*one, "." | "_" | "__") || one.bytes().all(|b| b == b'-'))
+}
+
+/// A host name, an IPv4 address or an IPv6 address in brackets, and perhaps a port.
+fn well_formed_domain(domain: &str) -> bool {
+    let (host, port) = match domain.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) => {
+                let plain = |b: u8| b.is_ascii_hexdigit() || b == b':';
+                if address.is_empty() || !address.bytes().all(plain) {
+                    return false;
+                }
+                ("v6", port)
+            }
+            None => return false,
+        },
+        None => domain.split_at(domain.find(':').unwrap_or(domain.len())),
+    };
+    let label = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    let digits = port.strip_prefix(':').unwrap_or("0");
+    let port_is_good = (port.is_empty() || port.starts_with(':'))
+        && !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_digit());
+    host.split('.').all(label) && port_is_good
 }
 
 #[cfg(test)]
@@ -264,6 +293,12 @@ mod tests {
             "a//b",
             "x/-y",
             "UPPER/x y",
+            "a...b/c",
+            "a___b/c",
+            "[::/x",
+            "h:x/y",
+            "-h.a/x",
+            "h..a/x",
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }

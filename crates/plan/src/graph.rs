@@ -338,7 +338,7 @@ impl Builder<'_> {
             Some(number) => Some(number),
             None => self
                 .earlier(index, name)
-                .or_else(|| self.context.tree.stages.iter().position(named)),
+                .or_else(|| self.context.tree.stages.iter().rposition(named)),
         };
         match found {
             Some(found) if found < index => Ok(Found::Stage(found)),

@@ -82,9 +82,10 @@ pub(crate) fn proxies(
     let mut found = Vec::new();
     for name in PROXIES {
         let lower = name.to_lowercase();
-        let Some(value) = build_args.get(name).or_else(|| build_args.get(&lower)) else {
-            continue;
-        };
+        let given = build_args
+            .iter()
+            .rfind(|(given, _)| given.eq_ignore_ascii_case(name));
+        let Some((_, value)) = given else { continue };
         for spelling in [name.to_string(), lower] {
             if !declared.iter().any(|(other, _)| *other == spelling) {
                 found.push((spelling, value.clone()));

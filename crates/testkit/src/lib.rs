@@ -1,7 +1,9 @@
-//! What tests share: a base image made of busybox, tar archives, an ordinary user, a look at whole directory trees.
+//! What tests share: a base image made of busybox, tar archives, an ordinary user, a look at whole directory trees,
+//! what fuzzing checks.
 
 mod archive;
 mod base;
+pub mod fuzz;
 mod tree;
 mod user;
 
