@@ -287,27 +287,29 @@ fn sensitive_names(kind: &Kind) -> Vec<&str> {
         Kind::Env(pairs) => pairs.iter().map(|pair| pair.key.as_str()).collect(),
         _ => Vec::new(),
     };
-    let sensitive = |name: &&str| {
-        let lower = name.to_lowercase();
-        let mut words = lower.split('_');
-        !words.clone().any(|word| word == "public")
-            && words.any(|word| {
-                matches!(
-                    word,
-                    "apikey"
-                        | "auth"
-                        | "credential"
-                        | "credentials"
-                        | "key"
-                        | "password"
-                        | "pword"
-                        | "passwd"
-                        | "secret"
-                        | "token"
-                )
-            })
-    };
-    names.into_iter().filter(sensitive).collect()
+    names.into_iter().filter(|name| is_sensitive(name)).collect()
+}
+
+/// Whether a variable of this name sounds as if it held a secret.
+pub fn is_sensitive(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let mut words = lower.split('_');
+    !words.clone().any(|word| word == "public")
+        && words.any(|word| {
+            matches!(
+                word,
+                "apikey"
+                    | "auth"
+                    | "credential"
+                    | "credentials"
+                    | "key"
+                    | "password"
+                    | "pword"
+                    | "passwd"
+                    | "secret"
+                    | "token"
+            )
+        })
 }
 
 /// The comment above a named stage or an ARG starts with the name.

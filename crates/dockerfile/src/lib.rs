@@ -22,7 +22,7 @@ mod suggest;
 mod tree;
 mod words;
 
-pub use check::CheckOptions;
+pub use check::{CheckOptions, is_sensitive};
 pub use duration::{format_duration, parse_duration};
 pub use expand::{Expander, Expansion, ExpansionError};
 pub use glob::Glob;

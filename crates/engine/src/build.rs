@@ -14,6 +14,7 @@ use praxis_store::{Store, StoredImage};
 
 use crate::caches;
 use crate::contexts::Opener;
+use crate::history::Recorder;
 use crate::sources::Epoch;
 use crate::{
     BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, Output, OutputKind, Site,
@@ -29,6 +30,20 @@ impl Engine {
         &self,
         request: &BuildRequest,
         events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<BuildResponse, EngineError> {
+        let recorder = Recorder::begin(request, events);
+        let outcome = self.build_with(request, &recorder, cancel);
+        if !request.dry_run {
+            self.keep_record(&recorder.finish(&outcome), events);
+        }
+        outcome
+    }
+
+    fn build_with(
+        &self,
+        request: &BuildRequest,
+        events: &Recorder<'_>,
         cancel: &AtomicBool,
     ) -> Result<BuildResponse, EngineError> {
         let compression = compression(&request.outputs)?;
@@ -59,6 +74,7 @@ impl Engine {
         }
         workplace.named = named.names;
         let (source, epoch) = (main.source, main.epoch);
+        events.note_source(&source);
         let solver = Solver::new(workplace, main.context, named.contexts);
         let build = Build {
             request,
@@ -231,6 +247,7 @@ impl Build<'_> {
         EngineError {
             excerpt: Some(shown.join("\n")),
             hint: first.and_then(|first| first.help.clone()),
+            line: first.and_then(|first| first.span.map(|span| self.source.position(span.start).line)),
             ..EngineError::user(message)
         }
     }

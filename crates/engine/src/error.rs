@@ -14,6 +14,8 @@ pub struct EngineError {
     pub hint: Option<String>,
     /// The exit code of a failed command.
     pub exit_code: Option<i32>,
+    /// Line of the Dockerfile, from 1.
+    pub line: Option<usize>,
 }
 
 impl EngineError {
@@ -24,6 +26,7 @@ impl EngineError {
             excerpt: None,
             hint: None,
             exit_code: None,
+            line: None,
         }
     }
 
@@ -50,6 +53,7 @@ impl From<praxis_solve::SolveError> for EngineError {
             excerpt: None,
             hint: error.hint,
             exit_code: error.exit_code,
+            line: error.line,
         }
     }
 }

@@ -9,6 +9,7 @@ mod caches;
 mod contexts;
 mod engine;
 mod error;
+mod history;
 mod inspect;
 mod request;
 mod sources;
@@ -17,6 +18,9 @@ pub use base::{BaseOutcome, BaseRequest};
 pub use caches::{CacheFrom, CachePlace, CacheTo};
 pub use engine::{Engine, Settings};
 pub use error::EngineError;
+pub use history::{
+    BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep, StepStatus,
+};
 pub use inspect::ImageDescription;
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};

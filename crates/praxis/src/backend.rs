@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use praxis_engine::{
-    BaseRequest, BuildRequest, BuildResponse, EngineError, ErrorKind, Event, Events, ImageDescription,
-    Settings, Site,
+    BaseRequest, BuildRecord, BuildRequest, BuildResponse, EngineError, ErrorKind, Event, Events,
+    ImageDescription, Settings, Site,
 };
 use praxis_store::{CollectOptions, CollectReport, Store, StoreError, Usage, VerifyReport};
 
@@ -32,6 +32,21 @@ impl Engine {
         cancel: &AtomicBool,
     ) -> Result<BuildResponse, Failure> {
         Ok(self.0.build(request, events, cancel)?)
+    }
+
+    /// Builds on record, latest first.
+    pub fn history(&self) -> Result<Vec<BuildRecord>, Failure> {
+        Ok(self.0.history()?)
+    }
+
+    /// One build on record.
+    pub fn build_record(&self, id: &str) -> Result<BuildRecord, Failure> {
+        Ok(self.0.build_record(id)?)
+    }
+
+    /// Forgets builds; gives their ids.
+    pub fn forget_builds(&self, ids: &[String]) -> Result<Vec<String>, Failure> {
+        Ok(self.0.forget_builds(ids)?)
     }
 
     /// Describes an image.

@@ -6,6 +6,7 @@ mod commands;
 mod doctor;
 mod environment;
 mod failure;
+mod history;
 mod interrupt;
 mod metadata;
 mod progress;

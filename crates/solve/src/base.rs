@@ -133,6 +133,7 @@ fn run_scripts(
         count: scripts.len(),
         name: arguments.join(" ").lines().next().unwrap_or_default().to_string(),
         line: None,
+        needs: Vec::new(),
     };
     let steps = scripts
         .iter()

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use praxis_oci::Digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What happens during a build, in order of happening. Step numbers (`step`) are unique in one build.
 #[derive(Clone, Debug, Serialize)]
@@ -54,6 +54,15 @@ pub enum Event {
         /// One line.
         error: String,
     },
+    /// The result of a step is known.
+    Layer {
+        /// Number.
+        step: usize,
+        /// Key of the step; none for the layers of a base.
+        key: Option<Digest>,
+        /// Id of the layer.
+        layer: Digest,
+    },
     /// Something the user should know.
     Warning {
         /// Rule name or kind.
@@ -99,10 +108,12 @@ pub struct StepInfo {
     pub name: String,
     /// Line in the Dockerfile, from 1; none for the base and for exports.
     pub line: Option<usize>,
+    /// Steps of other stages whose results it waits for.
+    pub needs: Vec<usize>,
 }
 
 /// A layer as shown to people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerInfo {
     /// Digest of the compressed blob.
     pub digest: Digest,

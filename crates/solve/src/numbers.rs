@@ -27,6 +27,7 @@ impl Numbers {
                 count,
                 name,
                 line: Some(line),
+                needs: Vec::new(),
             };
             infos.push(info(1, base_name(plan, &stage.base), stage.base_line));
             for (index, step) in steps.iter().enumerate() {
@@ -35,6 +36,23 @@ impl Numbers {
                     .split_once("] ")
                     .map_or(step.name.as_str(), |(_, name)| name);
                 infos.push(info(index + 2, name.to_string(), step.line));
+            }
+        }
+        let last: Vec<usize> = of_stage
+            .iter()
+            .map(|&first| first + infos[first].count - 1)
+            .collect();
+        for (stage, &first) in plan.stages.iter().zip(&of_stage) {
+            if let StageBase::Stage(base) = stage.base {
+                infos[first].needs.push(last[base]);
+            }
+            let steps = stage
+                .steps
+                .iter()
+                .filter(|step| step.operation != Operation::Metadata);
+            for (index, step) in steps.enumerate() {
+                let needs = stages_of(&step.operation).into_iter().map(|stage| last[stage]);
+                infos[first + 1 + index].needs.extend(needs);
             }
         }
         Numbers { infos, of_stage }

@@ -383,6 +383,12 @@ impl Work<'_> {
             .base(stage)
             .map_err(|error| self.step_failed(number, error, stage.base_line))?;
         self.cached.fetch_add(1, Ordering::Relaxed);
+        if !matches!(stage.base, StageBase::Stage(_)) {
+            state
+                .layers()
+                .iter()
+                .for_each(|layer| self.note_base(number, layer));
+        }
         self.events.event(Event::Finished {
             step: number,
             cached: true,
@@ -637,6 +643,14 @@ impl Work<'_> {
         self.keys.lock().expect("no panic while held").insert(number, key);
     }
 
+    fn note_base(&self, number: usize, layer: &LayerHandle) {
+        self.events.event(Event::Layer {
+            step: number,
+            key: None,
+            layer: layer.id(),
+        });
+    }
+
     fn note_solved(&self, stage: usize, number: usize, layer: &Arc<LayerHandle>) {
         let key = self
             .keys
@@ -644,6 +658,11 @@ impl Work<'_> {
             .expect("no panic while held")
             .get(&number)
             .copied();
+        self.events.event(Event::Layer {
+            step: number,
+            key,
+            layer: layer.id(),
+        });
         if let Some(key) = key {
             self.solved.lock().expect("no panic while held").push(SolvedStep {
                 key,

@@ -29,6 +29,8 @@ pub struct Usage {
     pub downloads: u64,
     /// What is remembered of contexts.
     pub contexts: u64,
+    /// Records of builds.
+    pub builds: u64,
     /// Work in progress.
     pub temporary: u64,
     /// Number of layers.
@@ -95,6 +97,7 @@ impl Store {
             caches: size("caches"),
             downloads: size("debian"),
             contexts: size("contexts"),
+            builds: size("builds"),
             temporary: size("tmp"),
             layer_count: self.layer_ids().len(),
             image_count: self.images().len(),
@@ -129,6 +132,7 @@ impl Store {
                 digests_in(&value, &mut needed);
             }
         }
+        self.forget_builds(options);
         self.sweep_layers(&mut needed, options, &mut report);
         for path in files_below(&self.area("blobs")) {
             if !name_digest(&path).is_some_and(|digest| needed.contains(&digest)) {
@@ -149,6 +153,16 @@ impl Store {
         }
         report.bytes = before.saturating_sub(tree_size(self.root()));
         Ok(report)
+    }
+
+    fn forget_builds(&self, options: &CollectOptions) {
+        let now = SystemTime::now();
+        for id in self.build_ids() {
+            let age = now.duration_since(id.time()).unwrap_or_default();
+            if options.all || options.older_than.is_some_and(|limit| age > limit) {
+                self.remove_build(&id);
+            }
+        }
     }
 
     fn sweep_layers(
@@ -245,7 +259,8 @@ impl Store {
                 self.evict_snapshot(&id);
             }
         }
-        for path in files_below(&self.area("records")) {
+        let sealed = [self.area("records"), self.area("builds")];
+        for path in sealed.iter().flat_map(|area| files_below(area)) {
             report.records += 1;
             if fs::read(&path).ok().as_deref().and_then(unseal).is_none() {
                 report.damage.push(Damage {

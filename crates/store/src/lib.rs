@@ -5,6 +5,7 @@
 //! missing entry is a miss for its reader, is evicted, and never an error of its own.
 
 mod blob;
+mod build;
 mod collect;
 mod error;
 mod export;
@@ -16,6 +17,7 @@ mod stamp;
 mod store;
 
 pub use blob::BlobWriter;
+pub use build::BuildId;
 pub use collect::{CollectOptions, CollectReport, Damage, Usage, VerifyReport};
 pub use error::StoreError;
 pub use image::StoredImage;

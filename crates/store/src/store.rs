@@ -168,7 +168,7 @@ fn prepare(root: &Path) -> Result<File, StoreError> {
         .map_err(StoreError::io("open", &lock))
 }
 
-const AREAS: [&str; 9] = [
+const AREAS: [&str; 10] = [
     "tmp",
     "blobs",
     "blobs/sha256",
@@ -178,6 +178,7 @@ const AREAS: [&str; 9] = [
     "exports",
     "caches",
     "contexts",
+    "builds",
 ];
 
 fn is_area(name: &std::ffi::OsStr) -> bool {

@@ -3,6 +3,7 @@
 mod build;
 mod cache;
 mod csv;
+mod history;
 mod output;
 mod secret;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use build::{BuildOptions, Call, ProgressMode};
 pub use cache::{parse_cache_from, parse_cache_to};
+pub use history::{HistoryCommand, HistoryOptions};
 pub use output::{OutputOption, PUSH, parse_output};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 
@@ -48,6 +50,8 @@ pub enum Command {
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Show past builds
+    History(HistoryOptions),
     /// Describe an image in the store, an archive or a layout
     Inspect(InspectOptions),
     /// Tell what this machine allows, what follows from it and what would help

@@ -1,12 +1,11 @@
 //! `praxis build`.
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream};
 
-use super::{Outcome, Surroundings, write_stdout};
+use super::{Outcome, Surroundings, write_file, write_stdout};
 use crate::arguments::{BuildOptions, ProgressMode};
 use crate::failure::{Failure, FailureKind};
 use crate::progress::{Ending, Printer, printer};
@@ -127,22 +126,6 @@ fn deliver(
         write_stdout(format!("{digest}\n").as_bytes())?;
     }
     Ok(response)
-}
-
-/// Writes a file whole or not at all.
-fn write_file(path: &Path, flag: &str, text: &str) -> Result<(), Failure> {
-    let failure = |error| Failure::failed(format!("{flag} {} cannot be written: {error}", path.display()));
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = Path::new(&name);
-    let written = if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        std::fs::write(path, text)
-    } else {
-        std::fs::write(part, text).and_then(|()| std::fs::rename(part, path))
-    };
-    written
-        .inspect_err(|_| _ = std::fs::remove_file(part))
-        .map_err(failure)
 }
 
 fn judge(options: &BuildOptions, response: BuildResponse, warnings: usize) -> Result<BuildResponse, Failure> {

@@ -2,6 +2,7 @@
 
 mod base;
 mod build;
+mod history;
 mod inspect;
 mod manual;
 mod store;
@@ -78,6 +79,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Build(options) => return build::run(&options, &surroundings),
         Command::Base(command) => return base::run(&command, &surroundings),
         Command::Store(command) => store::run(&command, &surroundings)?,
+        Command::History(options) => history::run(&options, &surroundings)?,
         Command::Inspect(options) => inspect::run(&options, &surroundings)?,
         Command::Doctor(format) => {
             let findings = doctor::findings(&surroundings.site(), &surroundings.store_root()?);
@@ -90,6 +92,8 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
     }
     Ok(Outcome::Done)
 }
+
+pub use history::ago;
 
 /// Writes a result to standard output, as JSON or as text.
 fn result(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
@@ -110,4 +114,20 @@ fn write_stdout(bytes: &[u8]) -> Result<(), Failure> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Writes a file whole or not at all.
+fn write_file(path: &Path, flag: &str, text: &str) -> Result<(), Failure> {
+    let failure = |error| Failure::failed(format!("{flag} {} cannot be written: {error}", path.display()));
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = Path::new(&name);
+    let written = if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        std::fs::write(path, text)
+    } else {
+        std::fs::write(part, text).and_then(|()| std::fs::rename(part, path))
+    };
+    written
+        .inspect_err(|_| _ = std::fs::remove_file(part))
+        .map_err(failure)
 }

@@ -70,6 +70,7 @@ fn usage_table(usage: &Usage) -> String {
         ("cache mounts", usage.caches),
         ("packages", usage.downloads),
         ("contexts", usage.contexts),
+        ("history", usage.builds),
         ("in progress", usage.temporary),
     ];
     let mut text = String::new();

@@ -3,9 +3,9 @@
 mod plain;
 mod quiet;
 mod rawjson;
-mod record;
+pub mod record;
 pub mod sanitize;
-mod style;
+pub mod style;
 mod summary;
 mod tty;
 pub mod units;
@@ -45,6 +45,12 @@ pub fn printer(mode: ProgressMode, environment: &Environment) -> Box<dyn Printer
         ProgressMode::Rawjson => Box::new(rawjson::RawJson::new(std::io::stderr())),
         ProgressMode::Quiet => Box::new(quiet::Quiet::new(std::io::stderr())),
     }
+}
+
+/// Columns of the terminal that standard output is; a hundred for a file or a pipe.
+pub fn output_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map_or(100, |size| usize::from(size.ws_col).max(40))
 }
 
 /// A failure as text: the last lines of the failing step's output, the place in the Dockerfile, what to try, and as the

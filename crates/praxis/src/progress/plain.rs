@@ -90,7 +90,7 @@ impl<W: Write> State<W> {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::Planned { .. } | Event::Progress { .. } | Event::Image { .. } => {}
+            Event::Planned { .. } | Event::Progress { .. } | Event::Image { .. } | Event::Layer { .. } => {}
             Event::Note { message } => self.line(&sanitize(message)),
             Event::Started { step } => self.announce(*step),
             Event::Output { step, text, .. } => self.output(*step, text),

@@ -99,7 +99,7 @@ impl Record {
                     self.step(number).label = label(info);
                 }
             }
-            Event::Note { .. } => {}
+            Event::Note { .. } | Event::Layer { .. } => {}
             Event::Started { step } => _ = self.step(*step).started.get_or_insert(now),
             Event::Output { step, text, .. } => self.step(*step).keep_output(text),
             Event::Progress {
@@ -188,6 +188,7 @@ pub mod tests {
             count,
             name: name.into(),
             line: Some(position),
+            needs: Vec::new(),
         }
     }
 

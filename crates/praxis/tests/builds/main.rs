@@ -7,6 +7,7 @@ mod crash;
 mod determinism;
 mod environment;
 mod full_disk;
+mod history;
 mod outputs;
 mod site;
 mod step_cache;

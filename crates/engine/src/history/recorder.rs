@@ -1,0 +1,301 @@
+//! Gathers a build's record from its events.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use praxis_layer::Timestamp;
+use praxis_oci::Digest;
+use praxis_solve::{ErrorKind, Event, Events, StepInfo, rfc3339};
+use praxis_source::SourceFile;
+use praxis_store::BuildId;
+
+use super::hidden::{Hidden, arguments, without_credentials};
+use super::log::Log;
+use super::record::{
+    BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep, StepStatus,
+};
+use crate::{BuildRequest, BuildResponse, ContextSource, EngineError};
+
+/// Passes events on, and keeps what is worth keeping.
+pub(crate) struct Recorder<'a> {
+    inner: &'a dyn Events,
+    began: Instant,
+    hidden: Hidden,
+    gathered: Mutex<Gathered>,
+}
+
+struct Gathered {
+    record: BuildRecord,
+    logs: Vec<Log>,
+}
+
+impl<'a> Recorder<'a> {
+    /// A recorder of a build that begins now.
+    pub fn begin(request: &BuildRequest, inner: &'a dyn Events) -> Recorder<'a> {
+        let id = BuildId::fresh();
+        let record = blank(&id, request);
+        Recorder {
+            inner,
+            began: Instant::now(),
+            hidden: Hidden::of(request),
+            gathered: Mutex::new(Gathered {
+                record,
+                logs: Vec::new(),
+            }),
+        }
+    }
+
+    /// Notes which Dockerfile is built.
+    pub fn note_source(&self, source: &SourceFile) {
+        self.with(|gathered| {
+            gathered.record.dockerfile = Some(source.name().to_string());
+            gathered.record.dockerfile_digest = Some(Digest::of(source.text().as_bytes()));
+        });
+    }
+
+    /// The record of the build, which ended so.
+    pub fn finish(self, outcome: &Result<BuildResponse, EngineError>) -> BuildRecord {
+        let took = self.began.elapsed();
+        let Gathered { mut record, logs } =
+            self.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (step, log) in record.steps.iter_mut().zip(logs) {
+            step.log = self.hidden.mask(&log.finish());
+            step.name = self.hidden.mask(&step.name);
+        }
+        note_waits(&mut record.steps);
+        record.ended = text_of(SystemTime::now());
+        record.duration = took.as_secs_f64();
+        record.status = BuildStatus::Done;
+        if let Err(error) = outcome {
+            record.status = match error.kind {
+                ErrorKind::Cancelled => BuildStatus::Cancelled,
+                _ => BuildStatus::Failed,
+            };
+            record.error = Some(RecordedError {
+                message: self.hidden.mask(&error.message),
+                line: error.line,
+            });
+        }
+        record.warnings = record
+            .warnings
+            .iter()
+            .map(|text| self.hidden.mask(text))
+            .collect();
+        record
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Gathered) -> T) -> T {
+        change(&mut self.gathered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Events for Recorder<'_> {
+    fn event(&self, event: Event) {
+        let now = self.began.elapsed();
+        self.with(|gathered| gathered.take(&event, now, &self.hidden));
+        self.inner.event(event);
+    }
+}
+
+impl Gathered {
+    fn take(&mut self, event: &Event, now: Duration, hidden: &Hidden) {
+        match event {
+            Event::Planned { steps } => {
+                self.record.steps = steps.iter().enumerate().map(planned).collect();
+                self.logs = steps.iter().map(|_| Log::default()).collect();
+            }
+            Event::Started { step } => self.step(*step, |it| it.started = Some(now.as_secs_f64())),
+            Event::Output { step, text, .. } => {
+                if let Some(log) = self.logs.get_mut(*step) {
+                    log.take(hidden.mask(text));
+                }
+            }
+            Event::Finished { step, cached, took } => self.step(*step, |it| {
+                it.took = took.as_secs_f64();
+                it.status = if *cached {
+                    StepStatus::Cached
+                } else {
+                    StepStatus::Done
+                };
+            }),
+            Event::Failed { step, .. } => self.step(*step, |it| {
+                it.took = now.as_secs_f64() - it.started.unwrap_or(now.as_secs_f64());
+                it.status = StepStatus::Failed;
+            }),
+            Event::Layer { step, key, layer } => self.step(*step, |it| {
+                it.key = *key;
+                it.layers.push(*layer);
+            }),
+            Event::Warning { code, message, line } => {
+                let place = line.map_or(String::new(), |line| format!(" (line {line})"));
+                self.record.warnings.push(format!("{code}: {message}{place}"));
+            }
+            Event::Image { digest, layers } => self.record.images.push(RecordedImage {
+                digest: *digest,
+                layers: layers.clone(),
+            }),
+            Event::Exported {
+                kind,
+                destination,
+                bytes,
+            } => self.record.outputs.push(RecordedOutput {
+                kind: kind.clone(),
+                destination: destination.clone(),
+                bytes: *bytes,
+            }),
+            Event::Progress { .. } | Event::Note { .. } => {}
+        }
+    }
+
+    fn step(&mut self, number: usize, change: impl FnOnce(&mut RecordedStep)) {
+        if let Some(step) = self.record.steps.get_mut(number) {
+            change(step);
+        }
+    }
+}
+
+fn planned((index, info): (usize, &StepInfo)) -> RecordedStep {
+    RecordedStep {
+        number: index + 1,
+        stage: info.stage.clone(),
+        position: info.position,
+        count: info.count,
+        name: info.name.clone(),
+        line: info.line,
+        needs: info.needs.iter().map(|number| number + 1).collect(),
+        status: StepStatus::Stopped,
+        started: None,
+        waited: 0.0,
+        took: 0.0,
+        key: None,
+        layers: Vec::new(),
+        log: String::new(),
+    }
+}
+
+/// A step waits from the end of the one before it in its stage (the first: from the beginning) to its start.
+fn note_waits(steps: &mut [RecordedStep]) {
+    let mut before = 0.0;
+    for step in steps {
+        if step.position == 1 {
+            before = 0.0;
+        }
+        if let Some(started) = step.started {
+            step.waited = (started - before).max(0.0);
+            before = started + step.took;
+        }
+    }
+}
+
+fn blank(id: &BuildId, request: &BuildRequest) -> BuildRecord {
+    let (context, mut name) = match &request.context {
+        ContextSource::Directory(path) => (path.display().to_string(), directory_name(path)),
+        ContextSource::Stdin => ("-".into(), "standard input".into()),
+        ContextSource::Remote(address) => (without_credentials(address), without_credentials(address)),
+    };
+    if let Some(tag) = request.tags.first() {
+        name.clone_from(tag);
+    }
+    if let Some(target) = &request.target {
+        name.push_str(&format!(" ({target})"));
+    }
+    BuildRecord {
+        id: id.to_string(),
+        name,
+        status: BuildStatus::Cancelled,
+        error: None,
+        started: text_of(id.time()),
+        ended: String::new(),
+        duration: 0.0,
+        context,
+        dockerfile: None,
+        dockerfile_digest: None,
+        target: request.target.clone(),
+        platforms: request.platforms.iter().map(ToString::to_string).collect(),
+        tags: request.tags.clone(),
+        build_args: arguments(&request.build_args),
+        secrets: request.secrets.keys().cloned().collect(),
+        ssh: request.ssh.keys().cloned().collect(),
+        steps: Vec::new(),
+        images: Vec::new(),
+        outputs: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn directory_name(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    whole.file_name().map_or_else(
+        || whole.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn text_of(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    rfc3339(Timestamp::seconds(i64::try_from(seconds).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Deaf;
+
+    impl Events for Deaf {
+        fn event(&self, _: Event) {}
+    }
+
+    fn info(position: usize, needs: &[usize]) -> StepInfo {
+        StepInfo {
+            stage: "a".into(),
+            position,
+            count: 2,
+            name: "RUN x".into(),
+            line: Some(position),
+            needs: needs.to_vec(),
+        }
+    }
+
+    #[test]
+    fn events_become_a_record() {
+        let request = BuildRequest {
+            tags: vec!["app:1".into()],
+            target: Some("a".into()),
+            ..BuildRequest::default()
+        };
+        let recorder = Recorder::begin(&request, &Deaf);
+        recorder.event(Event::Planned {
+            steps: vec![info(1, &[]), info(2, &[0])],
+        });
+        recorder.event(Event::Started { step: 0 });
+        recorder.event(Event::Finished {
+            step: 0,
+            cached: true,
+            took: Duration::ZERO,
+        });
+        recorder.event(Event::Started { step: 1 });
+        let text = "hello\n".into();
+        recorder.event(Event::Output {
+            step: 1,
+            stream: 1,
+            text,
+        });
+        let error = "it broke".into();
+        recorder.event(Event::Failed { step: 1, error });
+        let failure = EngineError {
+            line: Some(2),
+            ..EngineError::user("it broke")
+        };
+        let record = recorder.finish(&Err(failure));
+        assert_eq!(record.status, BuildStatus::Failed);
+        assert_eq!(record.error.as_ref().unwrap().line, Some(2));
+        assert_eq!((record.name.as_str(), record.counts()), ("app:1 (a)", (1, 1)));
+        assert_eq!(record.steps[1].log, "hello\n");
+        assert_eq!(record.steps[1].needs, [1]);
+        assert_eq!(record.steps[1].status, StepStatus::Failed);
+        let json = serde_json::to_vec(&record).unwrap();
+        assert_eq!(serde_json::from_slice::<BuildRecord>(&json).unwrap(), record);
+    }
+}
