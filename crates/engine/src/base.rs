@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use praxis_check::repin;
 use praxis_debian::{
     BuildDirectories, HttpFetch, HttpSettings, Lock, LockOptions, MAIN_ARCHIVE, Mirrors, Progress, Recipe,
-    SECURITY_ARCHIVE, build, lock, repin,
+    SECURITY_ARCHIVE, build, lock,
 };
 use praxis_layer::Timestamp;
 use praxis_oci::{Digest, Platform, Reference};

@@ -13,6 +13,7 @@ mod progress;
 mod request;
 mod root;
 mod site;
+mod worktree;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 mod build;
 mod cache;
+mod check;
 mod csv;
 mod history;
 mod output;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use build::{BuildOptions, Call, ProgressMode};
 pub use cache::{parse_cache_from, parse_cache_to};
+pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
 pub use history::{HistoryCommand, HistoryOptions};
 pub use output::{OutputOption, PUSH, parse_output};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
@@ -47,6 +49,10 @@ pub struct Arguments {
 pub enum Command {
     /// Build an image from a Dockerfile
     Build(Box<BuildOptions>),
+    /// Check the Dockerfiles of a repository and what deploys them
+    Check(CheckOptions),
+    /// Write the digests of images into Dockerfiles and deploy files
+    Pin(PinOptions),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),

@@ -2,9 +2,11 @@
 
 mod base;
 mod build;
+mod check;
 mod history;
 mod inspect;
 mod manual;
+mod pin;
 mod store;
 
 use std::io::Write;
@@ -77,6 +79,8 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
     };
     match arguments.command {
         Command::Build(options) => return build::run(&options, &surroundings),
+        Command::Check(options) => return check::run(&options),
+        Command::Pin(options) => return pin::run(&options, &surroundings),
         Command::Base(command) => return base::run(&command, &surroundings),
         Command::Store(command) => store::run(&command, &surroundings)?,
         Command::History(options) => history::run(&options, &surroundings)?,

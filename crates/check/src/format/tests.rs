@@ -1,0 +1,44 @@
+use super::*;
+use crate::{Facts, MemoryTree, check};
+
+fn hostile(format: Format) -> String {
+    let text = "FROM a\u{1b}[2J\nFROM debian:12\n# é\nCOPPY \u{202e}<&\" /x\n";
+    let tree = MemoryTree::default().with("a,b:c%\n/Dockerfile", text);
+    let facts = Facts {
+        today: "2026-11-25".into(),
+        git: None,
+    };
+    let repository = Repository::read(&tree, facts).unwrap();
+    let findings = check(&repository);
+    assert!(!findings.is_empty());
+    write(format, &repository, &findings)
+}
+
+/// security row 72: texts of a repository reach terminals and logs.
+#[test]
+fn row_72_no_format_passes_commands_of_a_terminal_on() {
+    for format in [
+        Format::Human,
+        Format::Json,
+        Format::Sarif,
+        Format::Github,
+        Format::Junit,
+    ] {
+        let text = hostile(format);
+        assert!(!text.contains('\u{1b}'), "{format:?}: {text}");
+    }
+    let github = hostile(Format::Github);
+    assert!(github.lines().all(|line| line.starts_with("::")), "{github}");
+}
+
+#[test]
+fn programs_can_read_their_formats() {
+    for format in [Format::Json, Format::Sarif] {
+        serde_json::from_str::<serde_json::Value>(&hostile(format)).unwrap();
+    }
+    let junit = hostile(Format::Junit);
+    assert_eq!(
+        junit.matches("<testcase").count(),
+        junit.matches("</testcase>").count()
+    );
+}

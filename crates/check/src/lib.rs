@@ -1,0 +1,42 @@
+//! Rules over a repository: Dockerfiles, what they leave out of the context, workflows, charts, packages, decision
+//! records and the backlog. Findings point at the line; many carry the edit that mends it.
+//!
+//! No I/O: files come through [`FileTree`], the date and what git knows through [`Facts`]. The same input always
+//! gives the same findings in the same order.
+
+mod command;
+mod dockerfile;
+mod edit;
+mod error;
+mod facts;
+mod finding;
+mod format;
+mod images;
+mod labels;
+mod page;
+mod pin;
+mod policy;
+mod preset;
+mod records;
+mod repository;
+mod rule;
+mod rules;
+mod tree;
+mod waiver;
+mod workflow;
+mod yaml;
+
+pub use dockerfile::DockerfileView;
+pub use edit::{Patch, patches};
+pub use error::CheckError;
+pub use facts::{Facts, GitFacts};
+pub use finding::{Confidence, Edit, Finding, Fix};
+pub use format::{Format, write};
+pub use images::{ImagePlace, ImageUse};
+pub use page::Page;
+pub use pin::{Pin, PinState, Repinned, Resolver, pins, repin};
+pub use policy::Policy;
+pub use repository::{Repository, YamlFile};
+pub use rule::{Level, Rule, check};
+pub use rules::RULES;
+pub use tree::{Entry, EntryKind, FileTree, MemoryTree};

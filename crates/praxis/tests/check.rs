@@ -1,0 +1,217 @@
+//! `praxis check` and `praxis pin` as a user meets them.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const OLD: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const NEW: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+fn praxis(directory: &Path, arguments: &[&str]) -> Output {
+    let store = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_praxis"))
+        .args(arguments)
+        .current_dir(directory)
+        .env("PRAXIS_ROOT", store.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A Dockerfile whose base was moved and whose label was not, with unusual bytes everywhere else.
+fn drifted() -> String {
+    format!(
+        "# debian:12\r\nFROM   debian:12@{NEW}\t\r\nLABEL org.opencontainers.image.base.digest='{OLD}' \\\r\n\
+         \x20 # é {OLD}\r\n  other={OLD}\r\nRUN <<E\r\necho {OLD}\r\nE\r\n# the end, without a line feed"
+    )
+}
+
+#[test]
+fn this_repository_is_clean_under_its_policy() {
+    let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    for directory in [top.to_path_buf(), top.join("examples/python-service")] {
+        let output = praxis(&directory, &["check", "--fail-on=note", "."]);
+        assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+        assert!(
+            stdout(&output).contains("in 1 Dockerfiles"),
+            "{}",
+            stdout(&output)
+        );
+    }
+}
+
+#[test]
+fn findings_have_a_place_and_an_exit_status() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("Dockerfile"), drifted()).unwrap();
+    let output = praxis(directory.path(), &["check"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("error[PX104]: the label says sha256:aaaa"),
+        "{text}"
+    );
+    assert!(text.contains("--> Dockerfile:3:45\n"), "{text}");
+    assert!(text.contains("page: docs/rules/PX104.md"), "{text}");
+    let never = praxis(directory.path(), &["check", "--fail-on=never"]);
+    assert_eq!(never.status.code(), Some(0));
+    let json = praxis(directory.path(), &["check", "--format=json", "--severity=error"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["findings"].as_array().unwrap().len(), 1);
+    assert_eq!(json["findings"][0]["line"], 3);
+    let sarif = praxis(directory.path(), &["check", "--format=sarif"]);
+    let sarif: serde_json::Value = serde_json::from_slice(&sarif.stdout).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "PX104");
+    let github = stdout(&praxis(directory.path(), &["check", "--format=github"]));
+    assert!(github.contains("::error file=Dockerfile,line=3,"), "{github}");
+}
+
+#[test]
+fn fixes_change_their_bytes_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("Dockerfile");
+    fs::write(&path, drifted()).unwrap();
+    let diff = stdout(&praxis(directory.path(), &["check", "--fix", "--diff"]));
+    assert!(diff.starts_with("--- a/Dockerfile\n+++ b/Dockerfile\n"), "{diff}");
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        drifted(),
+        "--diff writes nothing"
+    );
+    let output = praxis(directory.path(), &["check", "--fix"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let expected = drifted().replace(&format!("digest='{OLD}'"), &format!("digest='{NEW}'"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+    let names: Vec<_> = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["Dockerfile"], "nothing half-written stays");
+}
+
+/// security row 70: a deploy file that is a symbolic link is not written through, nor one below a linked directory.
+#[test]
+fn row_70_links_are_neither_read_nor_written() {
+    let outside = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("Dockerfile"), drifted()).unwrap();
+    std::os::unix::fs::symlink(
+        outside.path().join("Dockerfile"),
+        directory.path().join("Dockerfile"),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink(outside.path(), directory.path().join("linked")).unwrap();
+    for arguments in [&["check", "--fix"][..], &["pin", "--update"]] {
+        let output = praxis(directory.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+        assert_eq!(
+            fs::read_to_string(outside.path().join("Dockerfile")).unwrap(),
+            drifted()
+        );
+        assert!(directory.path().join("Dockerfile").is_symlink());
+    }
+    let named = praxis(directory.path(), &["check", "--fix", "Dockerfile"]);
+    assert_eq!(named.status.code(), Some(1));
+    assert_eq!(
+        fs::read_to_string(outside.path().join("Dockerfile")).unwrap(),
+        drifted()
+    );
+}
+
+#[test]
+fn a_wrong_policy_is_one_error_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("praxis.toml"), "[image]\nartifacts = []\n").unwrap();
+    let output = praxis(directory.path(), &["check"]);
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text.starts_with("error: praxis.toml:2:1: unknown field `artifacts`"),
+        "{text}"
+    );
+    assert!(text.contains("(did you mean artefacts?)"), "{text}");
+}
+
+#[test]
+fn rules_explain_themselves() {
+    let output = praxis(Path::new("/"), &["check", "--explain", "px104"]);
+    assert!(stdout(&output).contains("# Why"), "{}", stdout(&output));
+    assert_eq!(
+        praxis(Path::new("/"), &["check", "--explain", "PX9"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn pins_that_nobody_can_resolve_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!("FROM debian:12@{OLD}\nCOPY --from=nobody.invalid/x:1 /a /a\n");
+    fs::write(directory.path().join("Dockerfile"), &text).unwrap();
+    let output = praxis(directory.path(), &["pin", "--check", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["pins"][0]["state"], "pinned");
+    assert_eq!(json["pins"][1]["state"], "unresolved");
+    assert_eq!(json["pins"][1]["line"], 2);
+    assert_eq!(
+        fs::read_to_string(directory.path().join("Dockerfile")).unwrap(),
+        text
+    );
+}
+
+/// An image of the store: its digest goes into the Dockerfile that starts from its name.
+#[test]
+fn images_of_the_store_are_pinned() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_praxis"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .env("PRAXIS_ROOT", store.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    fs::create_dir(directory.path().join("base")).unwrap();
+    fs::write(
+        directory.path().join("base/Containerfile"),
+        "FROM scratch\nCOPY Containerfile /a\n",
+    )
+    .unwrap();
+    let printed = run(&[
+        "build",
+        "--quiet",
+        "-t",
+        "localhost/base:1",
+        "-f",
+        "base/Containerfile",
+        "base",
+    ]);
+    let digest = printed.trim().lines().last().unwrap().to_string();
+    let text = "FROM localhost/base:1\nLABEL org.opencontainers.image.base.digest=x\nCMD [\"/a\"]\n";
+    fs::write(directory.path().join("Dockerfile"), text).unwrap();
+    run(&["pin", "Dockerfile"]);
+    let expected = format!(
+        "# localhost/base:1\nFROM localhost/base:1@{digest}\nLABEL org.opencontainers.image.base.digest={digest}\n\
+         CMD [\"/a\"]\n"
+    );
+    assert_eq!(
+        fs::read_to_string(directory.path().join("Dockerfile")).unwrap(),
+        expected
+    );
+    run(&["pin", "--check", "--update", "Dockerfile"]);
+    run(&["build", "--quiet", "."]);
+}
