@@ -9,7 +9,7 @@ use praxis_solve::{
     CacheDirectory, CacheDirectoryWriter, CacheMode, Event, Events, ImportedCache, Solution, export_cache,
 };
 
-use crate::build::layer_compression;
+use crate::target::layer_compression;
 use crate::{BuildRequest, Compression, EngineError};
 
 /// One `--cache-from`.

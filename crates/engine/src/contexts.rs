@@ -236,6 +236,8 @@ impl Opener<'_> {
             return Ok(layout(rest));
         } else if let Some(image) = value.strip_prefix("docker-image://") {
             return Ok(NamedContext::Image(image.to_string()));
+        } else if let Some(target) = value.strip_prefix("target:") {
+            return Ok(NamedContext::Promised(target.to_string()));
         } else if path.is_dir() {
             let open = OpenContext::open(&self.workplace.store, &path, None, epoch.context_times())?;
             let context = Context::Directory(open.directory.clone());

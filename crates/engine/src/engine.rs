@@ -46,6 +46,8 @@ impl Engine {
             },
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             named: Default::default(),
+            promised: Default::default(),
+            turns: Default::default(),
         }
     }
 

@@ -11,10 +11,14 @@ mod engine;
 mod error;
 mod history;
 mod inspect;
+mod loan;
+mod outputs;
 mod request;
 mod sources;
+mod target;
 
 pub use base::{BaseOutcome, BaseRequest};
+pub use build::BuildTarget;
 pub use caches::{CacheFrom, CachePlace, CacheTo};
 pub use engine::{Engine, Settings};
 pub use error::EngineError;

@@ -206,7 +206,7 @@ pub struct Site {
 }
 
 /// What a build gives back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BuildResponse {
     /// Digest of the manifest, or of the index for several platforms. `None` for a dry run.
     pub digest: Option<Digest>,

@@ -50,6 +50,18 @@ impl Exit {
     }
 }
 
+/// A program that does not call [`crate::init_main`] would start itself again and again without end.
+fn refuse_in_child() -> Result<(), SandboxError> {
+    if !crate::launch::is_child() {
+        return Ok(());
+    }
+    let reason = "this process is itself a sandbox process: the program must call praxis_sandbox::is_child and \
+                  init_main first in its main (a test needs `harness = false`)";
+    Err(SandboxError::Invalid {
+        reason: reason.into(),
+    })
+}
+
 /// Runs one step to its end.
 ///
 /// `output` gets what the command writes, with 1 for standard output and 2 for standard error. When `cancel` becomes true
@@ -61,6 +73,7 @@ pub fn run(
     output: &mut dyn FnMut(u8, &[u8]),
     cancel: &AtomicBool,
 ) -> Result<Exit, SandboxError> {
+    refuse_in_child()?;
     validate(step)?;
     let group = ControlGroup::new(&step.limits);
     let upper = open_directory(&step.root.upper)

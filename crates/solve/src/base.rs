@@ -54,11 +54,7 @@ pub fn make_base(
     events: &dyn Events,
     cancel: &AtomicBool,
 ) -> Result<BuiltImage, SolveError> {
-    let workshop = Arc::new(Workshop {
-        store: workplace.store,
-        ownership: workplace.ownership,
-        threads: workplace.threads,
-    });
+    let workshop = Workshop::of(&workplace);
     let files = source
         .listing
         .entries()
@@ -140,7 +136,7 @@ fn run_scripts(
         .enumerate()
         .map(|(index, script)| info(index, &script.arguments))
         .collect();
-    events.event(Event::Planned { steps });
+    events.event(Event::Planned { first: 0, steps });
     let settings = RunSettings {
         site: SiteLoan {
             resolv_conf: "# no network\n".into(),

@@ -10,67 +10,68 @@ use crate::SolveError;
 use crate::layers::LayerHandle;
 
 /// A queue of layers whose blobs are wanted.
+#[derive(Default)]
 pub(crate) struct Compressor {
-    compression: Compression,
     queue: Mutex<Queue>,
     changed: Condvar,
+    error: Mutex<Option<SolveError>>,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Arc<LayerHandle>>,
+    waiting: VecDeque<(Arc<LayerHandle>, Compression)>,
     closed: bool,
 }
 
 impl Compressor {
-    pub fn new(compression: Compression) -> Compressor {
-        Compressor {
-            compression,
-            queue: Mutex::default(),
-            changed: Condvar::new(),
-        }
-    }
-
-    pub fn add(&self, layer: Arc<LayerHandle>) {
+    pub fn add(&self, layer: Arc<LayerHandle>, compression: Compression) {
         self.queue
             .lock()
             .expect("no panic while held")
             .waiting
-            .push_back(layer);
+            .push_back((layer, compression));
         self.changed.notify_one();
     }
 
-    /// No more layers will come.
+    /// No more layers will come, and those who want what still waits make it themselves.
     pub fn close(&self) {
-        self.queue.lock().expect("no panic while held").closed = true;
+        let mut queue = self.queue.lock().expect("no panic while held");
+        queue.closed = true;
+        queue.waiting.clear();
         self.changed.notify_all();
     }
 
-    /// Works until the queue is closed and empty, or a layer fails, or `stop` is set.
-    pub fn work(&self, stop: &AtomicBool) -> Option<SolveError> {
-        loop {
-            let mut queue = self.queue.lock().expect("no panic while held");
-            let layer = loop {
-                if let Some(layer) = queue.waiting.pop_front() {
-                    break layer;
-                }
-                if queue.closed {
-                    return None;
-                }
-                queue = self.changed.wait(queue).expect("no panic while held");
-            };
-            drop(queue);
+    /// What went wrong here first, once.
+    pub fn take_error(&self) -> Option<SolveError> {
+        self.error.lock().expect("no panic while held").take()
+    }
+
+    /// Works until the queue is closed. A failure sets `stop`.
+    pub fn work(&self, stop: &AtomicBool) {
+        while let Some((layer, compression)) = self.next() {
             if stop.load(Ordering::Relaxed) {
                 continue;
             }
-            let made =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| layer.blob(self.compression)));
-            if let Err(error) =
-                made.unwrap_or_else(|_| Err(SolveError::internal("the compression of a layer panicked")))
-            {
+            let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| layer.blob(compression)));
+            let panicked = || Err(SolveError::internal("the compression of a layer panicked"));
+            if let Err(error) = made.unwrap_or_else(|_| panicked()) {
+                let mut first = self.error.lock().expect("no panic while held");
+                first.get_or_insert(error);
                 stop.store(true, Ordering::Relaxed);
-                return Some(error);
             }
+        }
+    }
+
+    fn next(&self) -> Option<(Arc<LayerHandle>, Compression)> {
+        let mut queue = self.queue.lock().expect("no panic while held");
+        loop {
+            if let Some(next) = queue.waiting.pop_front() {
+                return Some(next);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.changed.wait(queue).expect("no panic while held");
         }
     }
 }

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The plan is known: every step that may run.
+    /// A plan is known: every step that may run. Comes once for each of the plans that are solved at once.
     Planned {
-        /// Display names of all steps, by number.
+        /// Number of the first step.
+        first: usize,
+        /// Display names of all its steps, in the order of their numbers.
         steps: Vec<StepInfo>,
     },
     /// A step began to be worked on.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SolveError;
 use crate::layers::{LayerHandle, Workshop};
+use crate::promise::Promise;
 
 /// What `--build-context NAME=VALUE` gives a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum NamedContext {
     Image(String),
     /// A directory.
     Directory(PathBuf),
+    /// What another plan of the same build becomes, by its name in [`crate::Workplace::promised`].
+    Promised(String),
 }
 
 /// Manifests and indexes larger than this are refused.
@@ -45,6 +48,7 @@ const DEPTH_LIMIT: usize = 3;
 pub(crate) struct Images {
     workshop: Arc<Workshop>,
     named: BTreeMap<String, NamedContext>,
+    promised: BTreeMap<String, Vec<Arc<Promise>>>,
     loaded: Mutex<HashMap<Digest, Arc<LoadedImage>>>,
     resolved: Mutex<HashMap<(String, Platform), Base>>,
 }
@@ -63,10 +67,15 @@ struct IndexedLayer {
 }
 
 impl Images {
-    pub fn new(workshop: Arc<Workshop>, named: BTreeMap<String, NamedContext>) -> Images {
+    pub fn new(
+        workshop: Arc<Workshop>,
+        named: BTreeMap<String, NamedContext>,
+        promised: BTreeMap<String, Vec<Arc<Promise>>>,
+    ) -> Images {
         Images {
             workshop,
             named,
+            promised,
             loaded: Mutex::default(),
             resolved: Mutex::default(),
         }
@@ -123,8 +132,39 @@ impl Images {
                     _ => Ok(base),
                 }
             }
+            Some(NamedContext::Promised(target)) => self.promised(name, target, platform),
             None if name == "scratch" => Ok(Base::Scratch),
             None => self.load_stored(name, platform),
+        }
+    }
+
+    /// The result of another plan; of one for several platforms that for `platform`.
+    fn promised(&self, name: &str, target: &str, platform: &Platform) -> Result<Base, SolveError> {
+        let promises = self.promised.get(target).map_or(&[][..], Vec::as_slice);
+        let fitting = promises.iter().find(|promise| fits(&promise.platform, platform));
+        let only = promises.first().filter(|_| promises.len() == 1);
+        let promise = fitting.or(only).ok_or_else(|| {
+            SolveError::user(format!("{name}: the target {target} is not built for {platform}"))
+        })?;
+        Ok(Base::Image(ImageBase {
+            reference: name.to_string(),
+            manifest: promise.digest,
+            config: promise.config.clone(),
+        }))
+    }
+
+    fn promise_of(&self, image: &ImageBase) -> Option<&Promise> {
+        let mut promises = self.promised.values().flatten();
+        promises
+            .find(|promise| promise.digest == image.manifest)
+            .map(Arc::as_ref)
+    }
+
+    /// Waits until the image can be had, if another plan makes it.
+    pub fn wait(&self, image: &ImageBase) -> Result<(), SolveError> {
+        match self.promise_of(image) {
+            Some(promise) => promise.wait().map(drop),
+            None => Ok(()),
         }
     }
 
@@ -303,6 +343,9 @@ impl Images {
 
     /// The layers of an image that was resolved before, brought into the store.
     pub fn layers(&self, image: &ImageBase) -> Result<Vec<Arc<LayerHandle>>, SolveError> {
+        if let Some(promise) = self.promise_of(image) {
+            return Ok(promise.wait()?.layers().to_vec());
+        }
         let loaded = self
             .loaded
             .lock()
@@ -313,7 +356,13 @@ impl Images {
             loaded.ok_or_else(|| SolveError::internal(format!("{} was not resolved", image.reference)))?;
         let mut layers = Vec::new();
         for (descriptor, diff_id) in loaded.manifest.layers.iter().zip(&loaded.config.rootfs.diff_ids) {
-            let layer = self.layer(image, &loaded, descriptor, diff_id, &layers)?;
+            // Several plans, or stages, may start from the same image: its layers are read once.
+            let mut hasher = Hasher::new();
+            hasher.field(b"layer of an image");
+            hasher.update(descriptor.digest.as_bytes());
+            let layer = self.workshop.turns.with(hasher.finish(), || {
+                self.layer(image, &loaded, descriptor, diff_id, &layers)
+            })?;
             layers.push(layer);
         }
         Ok(layers)

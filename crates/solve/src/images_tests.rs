@@ -76,6 +76,7 @@ fn row_38_no_manifest_configuration_or_index_makes_the_loader_panic() {
         store,
         ownership: Ownership::Ignored,
         threads: 1,
+        turns: Arc::default(),
     });
     let platform: Platform = "linux/amd64".parse().unwrap();
     let layer = put(&layout, media_type::LAYER, &[0; 1024]);
@@ -118,7 +119,11 @@ fn row_38_no_manifest_configuration_or_index_makes_the_loader_panic() {
             directory: layout.clone(),
             reference: None,
         };
-        let images = Images::new(workshop.clone(), BTreeMap::from([("image".into(), context)]));
+        let images = Images::new(
+            workshop.clone(),
+            BTreeMap::from([("image".into(), context)]),
+            BTreeMap::new(),
+        );
         match images.resolve("image", &platform) {
             Ok(Base::Image(image)) => {
                 let _ = images.layers(&image);

@@ -11,22 +11,34 @@ use praxis_layer::{
     BlobBlocks, BlockIndex, BlockReuse, Compression, ContentSource, Entry, Kind, Limits, Listing, Ownership,
     Tree, TreePath,
 };
-use praxis_oci::{Descriptor, Digest, media_type};
+use praxis_oci::{Descriptor, Digest, Hasher, media_type};
 use praxis_store::{LayerBlob, Scratch, SnapshotState, Store};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-use crate::SolveError;
 use crate::source::Content;
 use crate::step_cache::Carried;
+use crate::waiting::Turns;
+use crate::{SolveError, Workplace};
 
 /// What all layers of one build share.
 pub(crate) struct Workshop {
     pub store: Arc<Store>,
     pub ownership: Ownership,
     pub threads: usize,
+    /// What somebody makes just now.
+    pub turns: Arc<Turns>,
 }
 
 impl Workshop {
+    pub fn of(workplace: &Workplace) -> Arc<Workshop> {
+        Arc::new(Workshop {
+            store: workplace.store.clone(),
+            ownership: workplace.ownership,
+            threads: workplace.threads,
+            turns: workplace.turns.clone(),
+        })
+    }
+
     /// Opens a directory for work relative to it.
     pub fn open_directory(path: &Path) -> Result<OwnedFd, SolveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -206,7 +218,7 @@ impl LayerHandle {
         }
         let chain = match self.workshop.store.snapshot(&self.id) {
             SnapshotState::Ready(chain) => chain,
-            SnapshotState::Absent => self.materialize()?,
+            SnapshotState::Absent => self.materialize_once()?,
         };
         *snapshot = Some(chain.clone());
         Ok(chain)
@@ -229,6 +241,24 @@ impl LayerHandle {
         }
         let scratch = private.as_ref().map(|scratch| scratch.path().join("snapshot"));
         scratch.ok_or_else(|| self.lost())
+    }
+
+    /// Of a base several builds may want the snapshot at once: one makes it. (A layer in the making may take files from
+    /// another with the same content, so it must not wait.)
+    fn materialize_once(&self) -> Result<Vec<PathBuf>, SolveError> {
+        if self.foreign.is_none() {
+            return self.materialize();
+        }
+        let mut hasher = Hasher::new();
+        hasher.field(b"snapshot");
+        hasher.update(self.id.as_bytes());
+        let workshop = &self.workshop;
+        workshop
+            .turns
+            .with(hasher.finish(), || match workshop.store.snapshot(&self.id) {
+                SnapshotState::Ready(chain) => Ok(chain),
+                SnapshotState::Absent => self.materialize(),
+            })
     }
 
     fn materialize(&self) -> Result<Vec<PathBuf>, SolveError> {
@@ -317,16 +347,31 @@ impl LayerHandle {
         let blob = match self.known_blob(form) {
             Some(blob) => blob,
             None if self.foreign.is_some() => return Err(self.lost()),
-            None => {
-                self.fetch()?;
-                match self.known_blob(form).filter(|_| self.carried.is_some()) {
-                    Some(blob) => blob,
-                    None => self.write_blob(compression)?,
-                }
-            }
+            None => self.write_blob_once(compression)?,
         };
         known.insert(form, blob.clone());
         Ok(blob)
+    }
+
+    /// Another handle of the same layer may be writing the blob: then its is taken.
+    fn write_blob_once(&self, compression: Compression) -> Result<LayerBlob, SolveError> {
+        let form = form_of(compression);
+        let mut hasher = Hasher::new();
+        hasher.field(b"blob");
+        hasher.field(form.as_bytes());
+        hasher.update(self.id.as_bytes());
+        self.workshop
+            .turns
+            .with(hasher.finish(), || match self.known_blob(form) {
+                Some(blob) => Ok(blob),
+                None => {
+                    self.fetch()?;
+                    match self.known_blob(form).filter(|_| self.carried.is_some()) {
+                        Some(blob) => Ok(blob),
+                        None => self.write_blob(compression),
+                    }
+                }
+            })
     }
 
     fn write_blob(&self, compression: Compression) -> Result<LayerBlob, SolveError> {

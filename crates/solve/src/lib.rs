@@ -1,6 +1,6 @@
 //! A plan to solved layers and an image.
 //!
-//! [`Solver`] runs the stages of a plan side by side over one store; [`Solution::image`] makes the image of it and
+//! A [`Crew`] runs the stages of one or several plans side by side over one store, each plan with its [`Solver`]; [`Solution::image`] makes the image of it and
 //! [`export`] writes it where it is wanted. Nothing here prints or reads the environment; progress is [`Event`]s.
 
 mod archive;
@@ -9,6 +9,7 @@ mod cache;
 mod compress;
 mod context;
 mod copy;
+mod crew;
 mod directory_base;
 mod download;
 mod draft;
@@ -24,6 +25,7 @@ mod mode;
 mod mounts;
 mod numbers;
 mod output_lines;
+mod promise;
 mod remote;
 mod run;
 mod select;
@@ -39,16 +41,19 @@ mod waiting;
 
 pub use base::{BaseSource, Script, make_base};
 pub use context::{ContextDirectory, ContextFilter, Everything};
+pub use crew::Crew;
 pub use error::{ErrorKind, SolveError};
 pub use event::{Event, Events, LayerInfo, StepInfo};
 pub use export::{Destination, ExportKind, export};
 pub use image::{BuiltImage, ImageSettings, rfc3339};
 pub use images::NamedContext;
+pub use promise::Promise;
 pub use remote::{
     Access, ArchiveContext, Checkout, Context, FetchedAddress, GitAddress, Local, fetch_address, fetch_git,
 };
 pub use site::SiteLoan;
-pub use solve::{Solution, SolveSettings, Solver, Workplace};
+pub use solve::{Job, Label, Solution, SolveSettings, Solver, Workplace};
 pub use step_cache::{
     CacheDirectory, CacheDirectoryWriter, CacheMode, CacheSink, CacheSource, ImportedCache, export_cache,
 };
+pub use waiting::Turns;

@@ -1,28 +1,35 @@
 //! Steps as they are shown and counted: of each stage its base, then its steps that do something.
 
-use praxis_plan::{Operation, Origin, Plan, StageBase};
+use praxis_plan::{ImageBase, Operation, Origin, Plan, Stage, StageBase};
 
 use crate::event::StepInfo;
 
 /// Numbers of steps for events: of each stage its base, then its steps that do something.
 pub(crate) struct Numbers {
+    /// The number of the first.
+    pub first: usize,
     pub infos: Vec<StepInfo>,
+    /// The number of each stage's base.
     pub of_stage: Vec<usize>,
 }
 
 impl Numbers {
-    pub fn of(plan: &Plan) -> Numbers {
+    /// The steps of `plan`, counted from `first`. `label` gives what stands before the name of a stage when several
+    /// plans are solved at once.
+    pub fn of(plan: &Plan, first: usize, label: &dyn Fn(&Stage) -> String) -> Numbers {
         let (mut infos, mut of_stage) = (Vec::new(), Vec::new());
         for stage in &plan.stages {
-            of_stage.push(infos.len());
+            of_stage.push(first + infos.len());
             let steps: Vec<_> = stage
                 .steps
                 .iter()
                 .filter(|step| step.operation != Operation::Metadata)
                 .collect();
             let count = steps.len() + 1;
+            let shown = [label(stage), shown_name(&stage.name, plan.stages.len())];
+            let shown = shown.join(" ").trim().to_string();
             let info = |position, name: String, line| StepInfo {
-                stage: shown_name(&stage.name, plan.stages.len()),
+                stage: shown.clone(),
                 position,
                 count,
                 name,
@@ -38,24 +45,38 @@ impl Numbers {
                 infos.push(info(index + 2, name.to_string(), step.line));
             }
         }
-        let last: Vec<usize> = of_stage
-            .iter()
-            .map(|&first| first + infos[first].count - 1)
-            .collect();
-        for (stage, &first) in plan.stages.iter().zip(&of_stage) {
-            if let StageBase::Stage(base) = stage.base {
-                infos[first].needs.push(last[base]);
+        let mut numbers = Numbers {
+            first,
+            infos,
+            of_stage,
+        };
+        numbers.note_needs(plan);
+        numbers
+    }
+
+    fn note_needs(&mut self, plan: &Plan) {
+        let last = |stage: usize| self.of_stage[stage] + self.info(self.of_stage[stage]).count - 1;
+        let last: Vec<usize> = (0..plan.stages.len()).map(last).collect();
+        for (stage, &number) in plan.stages.iter().zip(&self.of_stage) {
+            let base = number - self.first;
+            if let StageBase::Stage(below) = stage.base {
+                self.infos[base].needs.push(last[below]);
             }
             let steps = stage
                 .steps
                 .iter()
                 .filter(|step| step.operation != Operation::Metadata);
             for (index, step) in steps.enumerate() {
-                let needs = stages_of(&step.operation).into_iter().map(|stage| last[stage]);
-                infos[first + 1 + index].needs.extend(needs);
+                let (stages, _) = origins_of(&step.operation);
+                let needs = stages.into_iter().map(|stage| last[stage]);
+                self.infos[base + 1 + index].needs.extend(needs);
             }
         }
-        Numbers { infos, of_stage }
+    }
+
+    /// The step of a number.
+    pub fn info(&self, number: usize) -> &StepInfo {
+        &self.infos[number - self.first]
     }
 }
 
@@ -77,8 +98,8 @@ pub(crate) fn base_name(plan: &Plan, base: &StageBase) -> String {
     }
 }
 
-/// The stages that a step takes files from.
-pub(crate) fn stages_of(operation: &Operation) -> Vec<usize> {
+/// The stages and images that a step takes files from.
+pub(crate) fn origins_of(operation: &Operation) -> (Vec<usize>, Vec<&ImageBase>) {
     let origins: Vec<&Origin> = match operation {
         Operation::Copy(copy) => vec![&copy.origin],
         Operation::Run(run) => run
@@ -88,9 +109,13 @@ pub(crate) fn stages_of(operation: &Operation) -> Vec<usize> {
             .collect(),
         _ => Vec::new(),
     };
-    let stages = origins.into_iter().filter_map(|origin| match origin {
-        Origin::Stage(stage) => Some(*stage),
-        _ => None,
-    });
-    stages.collect()
+    let (mut stages, mut images) = (Vec::new(), Vec::new());
+    for origin in origins {
+        match origin {
+            Origin::Stage(stage) => stages.push(*stage),
+            Origin::Image(image) => images.push(image),
+            _ => {}
+        }
+    }
+    (stages, images)
 }

@@ -2,31 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use praxis_layer::{Compression, Ownership, Timestamp, TreePath};
-use praxis_oci::{Digest, Hasher};
+use praxis_oci::{Digest, Hasher, Platform};
 use praxis_plan::{Operation, Origin, Plan, Stage, StageBase};
 use praxis_store::Store;
 use serde::{Deserialize, Serialize};
 
-use crate::compress::Compressor;
+use crate::crew::{Crew, spawn_deep};
 use crate::event::{Event, Events};
 use crate::files::{self, PreparedCopy};
 use crate::images::{Images, NamedContext};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, Origins};
-use crate::numbers::{Numbers, stages_of};
+use crate::numbers::{Numbers, origins_of};
 use crate::output_lines::Lines;
+use crate::promise::Promise;
 use crate::remote::{Access, Context};
 use crate::run::{Prepared, RunSettings};
 use crate::site::SiteLoan;
 use crate::source::SourceTree;
 use crate::state::State;
 use crate::step_cache::ImportedCache;
-use crate::waiting::{Permits, Slot};
+use crate::waiting::{Slot, Turns};
 use crate::{ErrorKind, SolveError};
 
 /// What a solver works with, besides the plan.
@@ -39,6 +40,10 @@ pub struct Workplace {
     pub threads: usize,
     /// `--build-context`.
     pub named: BTreeMap<String, NamedContext>,
+    /// What other plans of the same build become, by the names of [`NamedContext::Promised`].
+    pub promised: BTreeMap<String, Vec<Arc<Promise>>>,
+    /// Shared by all that work at the same time: what one makes, another waits for.
+    pub turns: Arc<Turns>,
 }
 
 /// Names and settings of one build.
@@ -55,18 +60,46 @@ pub struct SolveSettings {
     pub add_hosts: Vec<(String, String)>,
     /// Whether `RUN --security=insecure` is allowed.
     pub allow_insecure: bool,
-    /// Steps at once; 0 means as many as are ready.
-    pub jobs: usize,
-    /// Compression of new layers.
-    pub compression: Compression,
-    /// Whether the target's layers are wanted as blobs.
-    pub blobs: bool,
+    /// Compressions in which the target's layers are wanted as blobs.
+    pub blobs: Vec<Compression>,
     /// Find out what is cached, run nothing.
     pub dry_run: bool,
     /// What makes this build the same build as an earlier one, for reuse of compressed blocks.
     pub slot: String,
     /// Caches from elsewhere, asked in order for what the store has not.
     pub imports: Vec<Arc<ImportedCache>>,
+    /// Which of several plans this is, for display: stands before the names of its stages.
+    pub label: Label,
+    /// What others were promised of this plan.
+    pub promise: Option<Arc<Promise>>,
+}
+
+/// Which of several plans that are solved at once this is.
+#[derive(Clone, Debug, Default)]
+pub struct Label {
+    /// A target of bake.
+    pub target: Option<String>,
+    /// One of several platforms.
+    pub platform: Option<Platform>,
+}
+
+impl Label {
+    /// `api linux/arm64`; a stage for another platform than the image's has both.
+    fn of_stage(&self, stage: &Stage) -> String {
+        let platform = self.platform.as_ref().map(|platform| {
+            if stage.platform == *platform {
+                return platform.to_string();
+            }
+            let to = platform.to_string();
+            let same = to.strip_prefix(&format!("{}/", stage.platform.os));
+            format!("{}->{}", stage.platform, same.unwrap_or(&to))
+        });
+        [self.target.clone(), platform]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
 }
 
 /// A solver: base images and contexts of one build.
@@ -113,18 +146,8 @@ impl Solver {
         context: Option<Context>,
         directories: BTreeMap<String, Context>,
     ) -> Solver {
-        let Workplace {
-            store,
-            ownership,
-            threads,
-            named,
-        } = workplace;
-        let workshop = Arc::new(Workshop {
-            store,
-            ownership,
-            threads,
-        });
-        let images = Images::new(workshop.clone(), named);
+        let workshop = Workshop::of(&workplace);
+        let images = Images::new(workshop.clone(), workplace.named, workplace.promised);
         Solver {
             workshop,
             images,
@@ -138,96 +161,45 @@ impl Solver {
         &self.images
     }
 
-    /// Solves `plan`.
-    ///
-    /// # Errors
-    /// The first error of any stage, with the line of its step. Finished steps stay in the store.
-    pub fn solve(
-        &self,
-        plan: &Plan,
-        settings: SolveSettings,
-        events: &dyn Events,
-        cancel: &AtomicBool,
-    ) -> Result<Solution, SolveError> {
-        let run = RunSettings {
-            site: settings.site.clone(),
-            secrets: settings.secrets.clone(),
-            ssh: settings.ssh.clone(),
-            add_hosts: settings.add_hosts.clone(),
-            epoch: settings.epoch,
-            allow_insecure: settings.allow_insecure,
-        };
-        let numbers = Numbers::of(plan);
+    /// Takes on `plan` for `crew` and announces its steps. Plans that are solved at once are taken on one after the
+    /// other, so that their steps have the same numbers every time.
+    pub fn job<'a>(
+        &'a self,
+        plan: &'a Plan,
+        settings: &'a SolveSettings,
+        crew: &'a Crew<'a>,
+        events: &'a dyn Events,
+    ) -> Job<'a> {
+        let label = |stage: &Stage| settings.label.of_stage(stage);
+        let count = Numbers::of(plan, 0, &label).infos.len();
+        let numbers = Numbers::of(plan, crew.take_numbers(count), &label);
         events.event(Event::Planned {
+            first: numbers.first,
             steps: numbers.infos.clone(),
         });
-        let chain = chain_of(plan);
-        let compressor = Compressor::new(settings.compression);
-        let work = Work {
+        Job {
             solver: self,
             plan,
-            settings: &settings,
-            run,
-            numbers,
+            settings,
+            crew,
             events,
-            cancel,
-            failed: AtomicBool::new(false),
-            finished: AtomicBool::new(false),
+            run: RunSettings {
+                site: settings.site.clone(),
+                secrets: settings.secrets.clone(),
+                ssh: settings.ssh.clone(),
+                add_hosts: settings.add_hosts.clone(),
+                epoch: settings.epoch,
+                allow_insecure: settings.allow_insecure,
+            },
+            numbers,
             slots: plan.stages.iter().map(|_| Slot::default()).collect(),
-            permits: Permits::new(settings.jobs),
-            compressor: (settings.blobs && !settings.dry_run).then_some(&compressor),
-            chain,
+            chain: chain_of(plan),
             cached: AtomicUsize::new(0),
             pending: Mutex::default(),
             outlook: Mutex::default(),
             keys: Mutex::default(),
             solved: Mutex::default(),
-        };
-        let outcome = std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| work.watch());
-            let _watching = Watching(&work.finished, watcher.thread().clone());
-            let workers: Vec<_> = (0..2)
-                .map(|_| spawn_deep(scope, || compressor.work(&work.failed)))
-                .collect();
-            let stages: Vec<_> = (0..plan.stages.len())
-                .map(|index| {
-                    let work = &work;
-                    spawn_deep(scope, move || work.stage(index))
-                })
-                .collect();
-            let mut errors = Vec::new();
-            for stage in stages {
-                errors.extend(stage.join().expect("a stage does not panic"));
-            }
-            compressor.close();
-            for worker in workers {
-                errors.extend(worker.join().expect("a compressor does not panic"));
-            }
-            // What was only stopped because of another error says nothing.
-            let cause = errors.iter().position(|error| error.kind != ErrorKind::Cancelled);
-            (!errors.is_empty()).then(|| errors.swap_remove(cause.unwrap_or(0)))
-        });
-        work.record_pending();
-        work.warn_of_imports();
-        if let Some(error) = outcome {
-            return Err(error);
         }
-        let state = match &*work.slots[plan.target].value.lock().expect("no panic while held") {
-            Some(Ok(state)) => state.clone(),
-            _ if work.settings.dry_run => State::default(),
-            _ => return Err(SolveError::cancelled()),
-        };
-        let mut outlook = work.outlook.into_inner().expect("no panic while held");
-        outlook.sort();
-        Ok(Solution {
-            workshop: self.workshop.clone(),
-            layers: state.layers().to_vec(),
-            state,
-            steps: work.numbers.infos.len(),
-            cached: work.cached.load(Ordering::Relaxed),
-            outlook: outlook.into_iter().map(|(_, line)| line).collect(),
-            solved: work.solved.into_inner().expect("no panic while held"),
-        })
     }
 }
 
@@ -245,31 +217,16 @@ fn chain_of(plan: &Plan) -> Vec<bool> {
     chain
 }
 
-/// Ends the watch when dropped, also by a panic.
-struct Watching<'a>(&'a AtomicBool, std::thread::Thread);
-
-impl Drop for Watching<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-        self.1.unpark();
-    }
-}
-
-struct Work<'a> {
+/// One plan with those who solve it.
+pub struct Job<'a> {
     solver: &'a Solver,
     plan: &'a Plan,
     settings: &'a SolveSettings,
+    crew: &'a Crew<'a>,
+    events: &'a dyn Events,
     run: RunSettings,
     numbers: Numbers,
-    events: &'a dyn Events,
-    cancel: &'a AtomicBool,
-    /// Set by the first failure: the others stop at their next step.
-    failed: AtomicBool,
-    /// All stages have ended.
-    finished: AtomicBool,
     slots: Vec<Slot>,
-    permits: Permits,
-    compressor: Option<&'a Compressor>,
     chain: Vec<bool>,
     cached: AtomicUsize,
     /// Results that may be recorded once their layer has a blob or a snapshot.
@@ -280,7 +237,83 @@ struct Work<'a> {
     solved: Mutex<Vec<SolvedStep>>,
 }
 
-impl Origins for Work<'_> {
+impl Job<'_> {
+    pub(crate) fn promise(&self) -> Option<Arc<Promise>> {
+        self.settings.promise.clone()
+    }
+
+    /// Solves the plan.
+    ///
+    /// # Errors
+    /// The first error of any stage, with the line of its step; then the whole crew is stopped. Finished steps stay in
+    /// the store. What was only stopped because of an error elsewhere says [`ErrorKind::Cancelled`].
+    pub(crate) fn solve(self) -> Result<Solution, SolveError> {
+        let mut errors = std::thread::scope(|scope| {
+            let stages: Vec<_> = (0..self.plan.stages.len())
+                .map(|index| {
+                    let job = &self;
+                    spawn_deep(scope, move || job.stage(index))
+                })
+                .collect();
+            let mut errors = Vec::new();
+            for stage in stages {
+                errors.extend(stage.join().expect("a stage does not panic"));
+            }
+            errors
+        });
+        if errors.is_empty() {
+            errors.extend(self.blobs().err());
+        }
+        errors.extend(self.crew.compression_error());
+        self.record_pending();
+        self.warn_of_imports();
+        if !errors.is_empty() {
+            self.crew.stop();
+            // What was only stopped because of another error says nothing.
+            let cause = errors.iter().position(|error| error.kind != ErrorKind::Cancelled);
+            return Err(errors.swap_remove(cause.unwrap_or(0)));
+        }
+        let state = match &*self.slots[self.plan.target]
+            .value
+            .lock()
+            .expect("no panic while held")
+        {
+            Some(Ok(state)) => state.clone(),
+            _ if self.settings.dry_run => State::default(),
+            _ => return Err(SolveError::cancelled()),
+        };
+        let mut outlook = self.outlook.into_inner().expect("no panic while held");
+        outlook.sort();
+        Ok(Solution {
+            workshop: self.solver.workshop.clone(),
+            layers: state.layers().to_vec(),
+            state,
+            steps: self.numbers.infos.len(),
+            cached: self.cached.load(Ordering::Relaxed),
+            outlook: outlook.into_iter().map(|(_, line)| line).collect(),
+            solved: self.solved.into_inner().expect("no panic while held"),
+        })
+    }
+
+    /// Waits for the blobs of the target's layers, or makes those that nobody has begun.
+    fn blobs(&self) -> Result<(), SolveError> {
+        if self.settings.dry_run || self.settings.blobs.is_empty() {
+            return Ok(());
+        }
+        let state = self.stage_state(self.plan.target)?;
+        for layer in state.layers() {
+            for compression in &self.settings.blobs {
+                if self.stopped() {
+                    return Err(SolveError::cancelled());
+                }
+                layer.blob(*compression)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Origins for Job<'_> {
     fn tree(&self, origin: &Origin) -> Result<Box<dyn SourceTree + '_>, SolveError> {
         Ok(match origin {
             Origin::Context => match &self.solver.context {
@@ -311,18 +344,7 @@ impl Solver {
     }
 }
 
-/// Starts a thread whose stack is large enough for the deepest paths there can be (2,048 components).
-fn spawn_deep<'scope, T: Send + 'scope>(
-    scope: &'scope std::thread::Scope<'scope, '_>,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> std::thread::ScopedJoinHandle<'scope, T> {
-    let builder = std::thread::Builder::new().stack_size(32 << 20);
-    builder
-        .spawn_scoped(scope, work)
-        .expect("the machine lets us start a thread")
-}
-
-impl Work<'_> {
+impl Job<'_> {
     fn stage_state(&self, index: usize) -> Result<State, SolveError> {
         self.slots[index].wait()
     }
@@ -332,22 +354,27 @@ impl Work<'_> {
             site: &self.run.site,
             secrets: &self.run.secrets,
             ssh: &self.run.ssh,
-            stop: &self.failed,
+            stop: &self.crew.stop,
         }
     }
 
     fn stopped(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+        self.crew.is_stopped()
     }
 
-    /// Until the work is finished, passes on that somebody asked to stop to all that looks at `failed`.
-    fn watch(&self) {
-        while !self.finished.load(Ordering::Relaxed) {
-            if self.cancel.load(Ordering::Relaxed) {
-                self.failed.store(true, Ordering::Relaxed);
+    fn set(&self, index: usize, value: Result<State, ()>) {
+        if let Some(promise) = self
+            .settings
+            .promise
+            .as_ref()
+            .filter(|_| index == self.plan.target)
+        {
+            match &value {
+                Ok(state) => promise.keep(state.clone()),
+                Err(()) => promise.give_up(),
             }
-            std::thread::park_timeout(Duration::from_millis(20));
         }
+        self.slots[index].set(value);
     }
 
     fn stage(&self, index: usize) -> Option<SolveError> {
@@ -355,17 +382,17 @@ impl Work<'_> {
         let solved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.solve_stage(index)));
         match solved.unwrap_or_else(|_| Err(SolveError::internal("a build step panicked"))) {
             Ok(state) => {
-                self.slots[index].set(Ok(state));
+                self.set(index, Ok(state));
                 None
             }
             Err(error) if self.settings.dry_run && error.kind == ErrorKind::Cancelled => {
-                self.slots[index].set(Err(()));
+                self.set(index, Err(()));
                 self.foresee_rest(index);
                 None
             }
             Err(error) => {
-                self.failed.store(true, Ordering::Relaxed);
-                self.slots[index].set(Err(()));
+                self.crew.stop();
+                self.set(index, Err(()));
                 Some(error)
             }
         }
@@ -374,8 +401,10 @@ impl Work<'_> {
     fn solve_stage(&self, index: usize) -> Result<State, SolveError> {
         let stage = &self.plan.stages[index];
         let mut number = self.numbers.of_stage[index];
-        if let StageBase::Stage(below) = stage.base {
-            self.stage_state(below)?;
+        match &stage.base {
+            StageBase::Stage(below) => drop(self.stage_state(*below)?),
+            StageBase::Image(image) => self.solver.images.wait(image)?,
+            _ => {}
         }
         let started = Instant::now();
         self.events.event(Event::Started { step: number });
@@ -406,8 +435,12 @@ impl Work<'_> {
                 return Err(SolveError::cancelled());
             }
             // What a step waits for is not its own time.
-            for source in stages_of(&step.operation) {
+            let (stages, images) = origins_of(&step.operation);
+            for source in stages {
                 self.stage_state(source)?;
+            }
+            for image in images {
+                self.solver.images.wait(image)?;
             }
             let started = Instant::now();
             self.events.event(Event::Started { step: number });
@@ -449,7 +482,7 @@ impl Work<'_> {
     }
 
     fn foresee(&self, number: usize, cached: bool) {
-        let info = &self.numbers.infos[number];
+        let info = self.numbers.info(number);
         let what = if cached { "cached" } else { "run   " };
         let line = format!(
             "{what}  [{} {}/{}] {}",
@@ -464,7 +497,7 @@ impl Work<'_> {
     /// Steps of a stage that nothing was said about would run.
     fn foresee_rest(&self, index: usize) {
         let first = self.numbers.of_stage[index];
-        for number in first + 1..first + self.numbers.infos[first].count {
+        for number in first + 1..first + self.numbers.info(first).count {
             let said = |(known, _): &(usize, String)| *known == number;
             if !self.outlook.lock().expect("no panic while held").iter().any(said) {
                 self.foresee(number, false);
@@ -503,8 +536,12 @@ impl Work<'_> {
     }
 
     fn compress(&self, stage: usize, layers: &[Arc<LayerHandle>]) {
-        if let Some(compressor) = self.compressor.filter(|_| self.chain[stage]) {
-            layers.iter().for_each(|layer| compressor.add(layer.clone()));
+        if self.settings.dry_run || !self.chain[stage] {
+            return;
+        }
+        for compression in &self.settings.blobs {
+            let add = |layer: &Arc<LayerHandle>| self.crew.compressor.add(layer.clone(), *compression);
+            layers.iter().for_each(add);
         }
     }
 
@@ -527,70 +564,93 @@ impl Work<'_> {
                 let prepared = Prepared::new(run, &binds)?;
                 let key = prepared.key(state, &self.run);
                 self.note_key(number, key);
-                if let Some(found) = self.found(&key, no_cache) {
-                    return Ok((true, Some(found)));
-                }
-                if self.settings.dry_run {
-                    return Ok((false, None));
-                }
-                let mut lines = Lines::new(self.events, number);
-                let made = self.permits.with(|| {
-                    let stop = &self.failed;
-                    prepared.execute(
-                        workshop,
-                        state,
-                        &self.run,
-                        no_cache,
-                        &mut |stream, bytes| lines.take(stream, bytes),
-                        stop,
-                    )
-                });
-                lines.finish();
-                let made = Arc::new(made?);
-                workshop
-                    .store
-                    .put_record(&key, &StepRecord { layer: made.id() })?;
-                Ok((false, Some(made)))
+                self.once(key, no_cache, || {
+                    let mut lines = Lines::new(self.events, number);
+                    let made = self.crew.permits.with(|| {
+                        prepared.execute(
+                            workshop,
+                            state,
+                            &self.run,
+                            no_cache,
+                            &mut |stream, bytes| lines.take(stream, bytes),
+                            &self.crew.stop,
+                        )
+                    });
+                    lines.finish();
+                    let made = Arc::new(made?);
+                    let record = StepRecord { layer: made.id() };
+                    workshop.store.put_record(&key, &record)?;
+                    Ok(made)
+                })
             }
             Operation::Copy(copy) => {
                 let mut prepared = PreparedCopy::new(workshop, copy, self, &self.access(), epoch)?;
                 let key = prepared.key(state, epoch);
                 self.note_key(number, key);
-                let found = self.found(&key, no_cache);
-                if found.is_some() || self.settings.dry_run {
-                    self.warn(&prepared.warnings, number);
-                    return Ok((found.is_some(), found));
-                }
-                let (listing, content) = self.permits.with(|| prepared.build(workshop, state, epoch))?;
+                let made = self.once(key, no_cache, || {
+                    let (listing, content) = self
+                        .crew
+                        .permits
+                        .with(|| prepared.build(workshop, state, epoch))?;
+                    let slot = self.slot_key(stage, number);
+                    let like = workshop
+                        .store
+                        .record::<StepRecord>(&slot)
+                        .map(|record| record.layer);
+                    let made = Arc::new(LayerHandle::made(workshop, listing, content, like)?);
+                    let mut pending = self.pending.lock().expect("no panic while held");
+                    pending.push((key, made.clone()));
+                    pending.push((slot, made.clone()));
+                    Ok(made)
+                });
                 self.warn(&prepared.warnings, number);
-                let slot = self.slot_key(stage, number);
-                let like = workshop
-                    .store
-                    .record::<StepRecord>(&slot)
-                    .map(|record| record.layer);
-                let made = Arc::new(LayerHandle::made(workshop, listing, content, like)?);
-                let mut pending = self.pending.lock().expect("no panic while held");
-                pending.push((key, made.clone()));
-                pending.push((slot, made.clone()));
-                Ok((false, Some(made)))
+                made
             }
             Operation::MakeDirectory(workdir) => {
                 let key = files::workdir_key(workdir, state, epoch);
                 self.note_key(number, key);
-                let found = self.found(&key, no_cache);
-                if found.is_some() || self.settings.dry_run {
-                    return Ok((found.is_some(), found));
-                }
-                let listing = files::workdir(workdir, state, epoch)?;
-                let made = Arc::new(LayerHandle::made(workshop, listing, Default::default(), None)?);
-                self.pending
-                    .lock()
-                    .expect("no panic while held")
-                    .push((key, made.clone()));
-                Ok((false, Some(made)))
+                self.once(key, no_cache, || {
+                    let listing = files::workdir(workdir, state, epoch)?;
+                    let made = Arc::new(LayerHandle::made(workshop, listing, Default::default(), None)?);
+                    let mut pending = self.pending.lock().expect("no panic while held");
+                    pending.push((key, made.clone()));
+                    Ok(made)
+                })
             }
             Operation::Metadata => Err(SolveError::internal("a step without work")),
         }
+    }
+
+    /// The layer of the step `key`: from this build, where another plan or stage may have come first, or from the store,
+    /// or else made now. Whoever makes it lets the others wait; when that fails they try themselves.
+    fn once(
+        &self,
+        key: Digest,
+        no_cache: bool,
+        make: impl FnOnce() -> Result<Arc<LayerHandle>, SolveError>,
+    ) -> Result<(bool, Option<Arc<LayerHandle>>), SolveError> {
+        let mut hasher = Hasher::new();
+        hasher.field(b"step");
+        hasher.update(key.as_bytes());
+        // A step that may not come from the cache takes nothing from one that may.
+        hasher.field(&[u8::from(no_cache)]);
+        let turn = hasher.finish();
+        self.solver.workshop.turns.with(turn, || {
+            if self.stopped() {
+                return Err(SolveError::cancelled());
+            }
+            let found = self.crew.result(&turn).or_else(|| self.found(&key, no_cache));
+            if let Some(found) = found {
+                self.crew.keep_result(turn, found.clone());
+                return Ok((true, Some(found)));
+            }
+            if self.settings.dry_run {
+                return Ok((false, None));
+            }
+            let made = make()?;
+            self.crew.keep_result(turn, made.clone());
+            Ok((false, Some(made)))
+        })
     }
 
     fn warn_of_removals(&self, layer: &LayerHandle, number: usize) -> Result<(), SolveError> {
@@ -609,7 +669,7 @@ impl Work<'_> {
             self.events.event(Event::Warning {
                 code: "Unsafe".into(),
                 message: message.clone(),
-                line: self.numbers.infos[number].line,
+                line: self.numbers.info(number).line,
             });
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Recorder<'a> {
 
 struct Gathered {
     record: BuildRecord,
+    /// Number of the first step: the steps of a target follow each other.
+    first: usize,
     logs: Vec<Log>,
 }
 
@@ -41,6 +43,7 @@ impl<'a> Recorder<'a> {
             hidden: Hidden::of(request),
             gathered: Mutex::new(Gathered {
                 record,
+                first: 0,
                 logs: Vec::new(),
             }),
         }
@@ -57,7 +60,7 @@ impl<'a> Recorder<'a> {
     /// The record of the build, which ended so.
     pub fn finish(self, outcome: &Result<BuildResponse, EngineError>) -> BuildRecord {
         let took = self.began.elapsed();
-        let Gathered { mut record, logs } =
+        let Gathered { mut record, logs, .. } =
             self.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (step, log) in record.steps.iter_mut().zip(logs) {
             step.log = self.hidden.mask(&log.finish());
@@ -101,13 +104,21 @@ impl Events for Recorder<'_> {
 impl Gathered {
     fn take(&mut self, event: &Event, now: Duration, hidden: &Hidden) {
         match event {
-            Event::Planned { steps } => {
-                self.record.steps = steps.iter().enumerate().map(planned).collect();
-                self.logs = steps.iter().map(|_| Log::default()).collect();
+            Event::Planned { first, steps } => {
+                if self.record.steps.is_empty() || *first <= self.first {
+                    self.first = *first;
+                    self.record.steps.clear();
+                    self.logs.clear();
+                }
+                for info in steps {
+                    let number = self.record.steps.len() + 1;
+                    self.record.steps.push(planned(number, info, self.first));
+                    self.logs.push(Log::default());
+                }
             }
             Event::Started { step } => self.step(*step, |it| it.started = Some(now.as_secs_f64())),
             Event::Output { step, text, .. } => {
-                if let Some(log) = self.logs.get_mut(*step) {
+                if let Some(log) = step.checked_sub(self.first).and_then(|at| self.logs.get_mut(at)) {
                     log.take(hidden.mask(text));
                 }
             }
@@ -149,21 +160,22 @@ impl Gathered {
     }
 
     fn step(&mut self, number: usize, change: impl FnOnce(&mut RecordedStep)) {
-        if let Some(step) = self.record.steps.get_mut(number) {
+        let at = number.checked_sub(self.first);
+        if let Some(step) = at.and_then(|at| self.record.steps.get_mut(at)) {
             change(step);
         }
     }
 }
 
-fn planned((index, info): (usize, &StepInfo)) -> RecordedStep {
+fn planned(number: usize, info: &StepInfo, first: usize) -> RecordedStep {
     RecordedStep {
-        number: index + 1,
+        number,
         stage: info.stage.clone(),
         position: info.position,
         count: info.count,
         name: info.name.clone(),
         line: info.line,
-        needs: info.needs.iter().map(|number| number + 1).collect(),
+        needs: info.needs.iter().map(|number| number + 1 - first).collect(),
         status: StepStatus::Stopped,
         started: None,
         waited: 0.0,
@@ -267,6 +279,7 @@ mod tests {
         };
         let recorder = Recorder::begin(&request, &Deaf);
         recorder.event(Event::Planned {
+            first: 0,
             steps: vec![info(1, &[]), info(2, &[0])],
         });
         recorder.event(Event::Started { step: 0 });

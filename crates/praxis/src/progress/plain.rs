@@ -208,6 +208,7 @@ mod tests {
     fn lines_are_like_those_of_buildkit() {
         let text = printed(vec![
             Event::Planned {
+                first: 0,
                 steps: vec![info("a", 1, 2, "FROM x"), info("a", 2, 2, "RUN make")],
             },
             Event::Finished {

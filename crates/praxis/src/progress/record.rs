@@ -94,9 +94,9 @@ impl Record {
     pub fn take(&mut self, event: &Event) {
         let now = self.elapsed();
         match event {
-            Event::Planned { steps } => {
-                for (number, info) in steps.iter().enumerate() {
-                    self.step(number).label = label(info);
+            Event::Planned { first, steps } => {
+                for (position, info) in steps.iter().enumerate() {
+                    self.step(first + position).label = label(info);
                 }
             }
             Event::Note { .. } | Event::Layer { .. } => {}

@@ -141,6 +141,7 @@ mod tests {
         let mut record = Record::new();
         let long = format!("RUN {}", "漢".repeat(100));
         record.take(&Event::Planned {
+            first: 0,
             steps: vec![info("a", 1, 3, "FROM x"), info("a", 2, 3, &long)],
         });
         record.take(&Event::Finished {

@@ -235,7 +235,7 @@ mod tests {
         let steps = (0..count)
             .map(|n| info("stage", n + 1, count, &"RUN long ".repeat(40)))
             .collect();
-        record.take(&Event::Planned { steps });
+        record.take(&Event::Planned { first: 0, steps });
         for step in 0..count {
             record.take(&Event::Started { step });
             for line in 0..30 {

@@ -61,7 +61,7 @@ impl ArchiveContext {
         if !praxis_layer::is_archive(head) {
             return Ok(None);
         }
-        ArchiveContext::of(&workshop(workplace), head.chain(rest), name, times).map(Some)
+        ArchiveContext::of(&Workshop::of(workplace), head.chain(rest), name, times).map(Some)
     }
 
     fn of(
@@ -139,7 +139,7 @@ pub fn fetch_address(
     access: &Access<'_>,
     times: Option<Timestamp>,
 ) -> Result<FetchedAddress, SolveError> {
-    let workshop = workshop(workplace);
+    let workshop = Workshop::of(workplace);
     let file = download(&workshop, access.site, url, times.unwrap_or_default())?;
     if archive::is_archive(&file.content)? {
         let reader = file.content.open();
@@ -168,14 +168,6 @@ pub fn fetch_address(
     Ok(FetchedAddress {
         context: ArchiveContext::made(&workshop, draft, times)?,
         is_archive: false,
-    })
-}
-
-fn workshop(workplace: &Workplace) -> Arc<Workshop> {
-    Arc::new(Workshop {
-        store: workplace.store.clone(),
-        ownership: workplace.ownership,
-        threads: workplace.threads,
     })
 }
 

@@ -1,0 +1,368 @@
+//! One target of a build, opened and planned for each of its platforms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use praxis_layer::{Compression as LayerCompression, Timestamp};
+use praxis_oci::{Hasher, Platform, Reference};
+use praxis_plan::{NetworkMode, Plan, PlanRequest};
+use praxis_solve::{
+    Access, Event, Events, ImportedCache, Label, Promise, SolveError, SolveSettings, Solver, Workplace,
+    rfc3339,
+};
+use praxis_source::{Diagnostic, Severity, SourceFile};
+use praxis_store::Store;
+
+use crate::caches;
+use crate::contexts::Opener;
+use crate::history::Recorder;
+use crate::loan::loan;
+use crate::sources::{Epoch, OpenContext};
+use crate::{BuildRequest, Compression, ContextSource, EngineError, Output, OutputKind};
+
+/// One target.
+pub(crate) struct Target<'a> {
+    /// Its name, if it is one of several.
+    pub name: Option<&'a str>,
+    pub request: &'a BuildRequest,
+    /// Where what happens is told, and kept on record.
+    pub events: &'a Recorder<'a>,
+    pub solver: Solver,
+    pub epoch: Epoch,
+    /// Normalised names for the image.
+    pub tags: Vec<String>,
+    /// One for each platform, in the order they were asked for.
+    pub variants: Vec<Variant>,
+    source: SourceFile,
+    open: Vec<OpenContext>,
+    imports: Vec<Arc<ImportedCache>>,
+}
+
+/// A target for one platform.
+pub(crate) struct Variant {
+    pub platform: Platform,
+    pub plan: Plan,
+    /// What targets that use this one wait for.
+    promise: Option<Arc<Promise>>,
+}
+
+impl<'a> Target<'a> {
+    /// Opens the contexts and plans every platform.
+    pub fn open(
+        name: Option<&'a str>,
+        request: &'a BuildRequest,
+        mut workplace: Workplace,
+        events: &'a Recorder<'a>,
+        cancel: &AtomicBool,
+    ) -> Result<Target<'a>, EngineError> {
+        let tags = tags(&request.tags)?;
+        let (site, secrets) = (loan(&request.site), secrets(request));
+        let access = Access {
+            site: &site,
+            secrets: &secrets,
+            ssh: &request.ssh,
+            stop: cancel,
+        };
+        let opener = Opener {
+            request,
+            workplace: &workplace,
+            access: &access,
+        };
+        let main = opener.main()?;
+        let named = opener.named(&main.epoch)?;
+        for message in main.warnings.into_iter().chain(named.warnings) {
+            let code = "BuildContext".into();
+            events.event(Event::Warning {
+                code,
+                message,
+                line: None,
+            });
+        }
+        workplace.named = named.names;
+        events.note_source(&main.source);
+        let mut target = Target {
+            name,
+            request,
+            events,
+            solver: Solver::new(workplace, main.context, named.contexts),
+            epoch: main.epoch,
+            tags,
+            variants: Vec::new(),
+            source: main.source,
+            open: main.open.into_iter().chain(named.open).collect(),
+            imports: caches::imports(request, events),
+        };
+        target.plan_all()?;
+        Ok(target)
+    }
+
+    fn plan_all(&mut self) -> Result<(), EngineError> {
+        let mut said: Vec<Diagnostic> = Vec::new();
+        for platform in platforms(self.request) {
+            let plan = self.plan(&platform)?;
+            for warning in plan.warnings.iter().filter(|warning| !said.contains(warning)) {
+                self.warn(warning);
+            }
+            said.extend(plan.warnings.iter().cloned());
+            let config = &plan.stages[plan.target].config;
+            let promise = self
+                .name
+                .map(|name| Arc::new(Promise::new(name, &platform, config)));
+            self.variants.push(Variant {
+                platform,
+                plan,
+                promise,
+            });
+        }
+        Ok(())
+    }
+
+    fn warn(&self, warning: &Diagnostic) {
+        self.events.event(Event::Warning {
+            code: warning.code.clone().unwrap_or_else(|| "warning".into()),
+            message: warning.message.clone(),
+            line: warning.span.map(|span| self.source.position(span.start).line),
+        });
+    }
+
+    /// What other targets may wait for.
+    pub fn promises(&self) -> impl Iterator<Item = Arc<Promise>> {
+        self.variants.iter().filter_map(|variant| variant.promise.clone())
+    }
+
+    /// Keeps what was learned of the contexts' files.
+    pub fn remember(&self, store: &Store) {
+        self.open.iter().for_each(|open| open.remember(store));
+    }
+
+    /// How messages tell one of several from the others.
+    pub fn label(&self, variant: &Variant) -> Option<String> {
+        let platform = (self.variants.len() > 1).then(|| variant.platform.to_string());
+        let parts: Vec<String> = self.name.map(String::from).into_iter().chain(platform).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    /// Whether an image is made, or only files of the root file system.
+    pub fn wants_image(&self) -> bool {
+        let outputs = &self.request.outputs;
+        let is_image = |output: &Output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker);
+        outputs.is_empty() || !self.tags.is_empty() || outputs.iter().any(is_image)
+    }
+
+    /// The compression of the image that stays in the store.
+    pub fn compression(&self) -> Result<LayerCompression, EngineError> {
+        compression(&self.request.outputs)
+    }
+
+    fn plan(&self, platform: &Platform) -> Result<Plan, EngineError> {
+        let (tree, errors) = praxis_dockerfile::parse(&self.source);
+        if !errors.is_empty() {
+            return Err(self.diagnosed(errors));
+        }
+        let mut wanted = PlanRequest::new(platform.clone());
+        wanted.build_platform = Platform::host();
+        wanted.target.clone_from(&self.request.target);
+        wanted.build_args.clone_from(&self.request.build_args);
+        wanted.labels.clone_from(&self.request.labels);
+        wanted.no_cache = self.request.no_cache;
+        wanted.no_cache_filter.clone_from(&self.request.no_cache_filter);
+        wanted.network = network(self.request.network.as_deref())?;
+        wanted.created = rfc3339(Timestamp::seconds(self.epoch.seconds));
+        if self.epoch.given {
+            let epoch = self.epoch.seconds.to_string();
+            wanted
+                .build_args
+                .entry("SOURCE_DATE_EPOCH".into())
+                .or_insert(epoch);
+        } else {
+            wanted.source_date_epoch_for_run = Some(self.epoch.seconds);
+        }
+        praxis_plan::plan(&self.source, &tree, &wanted, self.solver.bases())
+            .map_err(|errors| self.diagnosed(errors))
+    }
+
+    /// The error with the lines of the Dockerfile it is about.
+    pub fn placed(&self, error: SolveError) -> EngineError {
+        let line = error.line;
+        let mut made = EngineError::from(error);
+        made.excerpt = line.and_then(|line| self.excerpt(line, &made.message));
+        made
+    }
+
+    /// The first error as the message, all of them in the excerpt.
+    fn diagnosed(&self, diagnostics: Vec<Diagnostic>) -> EngineError {
+        let errors: Vec<&Diagnostic> = diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .collect();
+        let first = errors.first().copied().or(diagnostics.first());
+        let message = first.map_or_else(
+            || "the Dockerfile is not valid".into(),
+            |first| self.located(first),
+        );
+        let shown: Vec<String> = diagnostics
+            .iter()
+            .take(10)
+            .map(|one| praxis_source::render(one, &self.source))
+            .collect();
+        EngineError {
+            excerpt: Some(shown.join("\n")),
+            hint: first.and_then(|first| first.help.clone()),
+            line: first.and_then(|first| first.span.map(|span| self.source.position(span.start).line)),
+            ..EngineError::user(message)
+        }
+    }
+
+    fn located(&self, diagnostic: &Diagnostic) -> String {
+        let code = diagnostic
+            .code
+            .as_ref()
+            .map_or_else(String::new, |code| format!("{code}: "));
+        match diagnostic.span {
+            Some(span) => {
+                let at = self.source.position(span.start);
+                format!(
+                    "{}:{}:{}: {code}{}",
+                    self.source.name(),
+                    at.line,
+                    at.column,
+                    diagnostic.message
+                )
+            }
+            None => format!("{code}{}", diagnostic.message),
+        }
+    }
+
+    fn excerpt(&self, line: usize, message: &str) -> Option<String> {
+        let span = self.source.line_span(line)?;
+        Some(praxis_source::render(
+            &Diagnostic::error(message, span),
+            &self.source,
+        ))
+    }
+
+    /// How a platform is solved.
+    pub fn solve_settings(&self, variant: &Variant) -> Result<SolveSettings, EngineError> {
+        let add_hosts = self.request.add_hosts.iter().map(|text| {
+            let pair = text.split_once('=').or_else(|| text.split_once(':'));
+            let pair =
+                pair.ok_or_else(|| EngineError::user(format!("--add-host {text}: expected NAME:ADDRESS")))?;
+            Ok((pair.0.to_string(), pair.1.trim_matches(['[', ']']).to_string()))
+        });
+        let blobs = match self.wants_image() {
+            true => vec![self.compression()?],
+            false => Vec::new(),
+        };
+        Ok(SolveSettings {
+            epoch: Timestamp::seconds(self.epoch.seconds),
+            site: loan(&self.request.site),
+            secrets: secrets(self.request),
+            ssh: self.request.ssh.clone(),
+            add_hosts: add_hosts.collect::<Result<_, EngineError>>()?,
+            allow_insecure: self.request.allow_insecure,
+            blobs,
+            dry_run: self.request.dry_run,
+            slot: self.slot(variant),
+            imports: self.imports.clone(),
+            label: Label {
+                target: self.name.map(String::from),
+                platform: (self.variants.len() > 1).then(|| variant.platform.clone()),
+            },
+            promise: variant.promise.clone(),
+        })
+    }
+
+    /// The same for the same build of another day.
+    fn slot(&self, variant: &Variant) -> String {
+        let mut hasher = Hasher::new();
+        match &self.request.context {
+            ContextSource::Directory(path) => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                hasher.field(path.as_os_str().as_encoded_bytes());
+            }
+            ContextSource::Remote(address) => hasher.field(address.as_bytes()),
+            ContextSource::Stdin => {}
+        }
+        hasher.field(self.source.name().as_bytes());
+        hasher.field(self.name.unwrap_or_default().as_bytes());
+        hasher.field(variant.platform.to_string().as_bytes());
+        hasher.finish().to_string()
+    }
+}
+
+/// The platforms that are asked for, each once; this machine's if there are none.
+fn platforms(request: &BuildRequest) -> Vec<Platform> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for platform in &request.platforms {
+        if !platforms.contains(platform) {
+            platforms.push(platform.clone());
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(Platform::host());
+    }
+    platforms
+}
+
+/// Names, normalised and with a tag.
+fn tags(given: &[String]) -> Result<Vec<String>, EngineError> {
+    given
+        .iter()
+        .map(|text| {
+            let reference: Reference = text
+                .parse()
+                .map_err(|error| EngineError::user(format!("--tag: {error}")))?;
+            if reference.digest().is_some() {
+                return Err(EngineError::user(format!(
+                    "--tag {text}: a name to give cannot hold a digest"
+                )));
+            }
+            Ok(reference.with_default_tag().to_string())
+        })
+        .collect()
+}
+
+fn compression(outputs: &[Output]) -> Result<LayerCompression, EngineError> {
+    let mut wanted = outputs
+        .iter()
+        .filter(|output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker));
+    let first = wanted
+        .next()
+        .map_or(Compression::Gzip, |output| output.compression);
+    if wanted.any(|output| output.compression != first) {
+        return Err(EngineError::user(
+            "outputs with different compressions cannot be made in one build",
+        ));
+    }
+    Ok(layer_compression(first))
+}
+
+/// A compression in the layers' terms.
+pub(crate) fn layer_compression(compression: Compression) -> LayerCompression {
+    match compression {
+        Compression::Gzip => LayerCompression::Gzip,
+        Compression::Zstd => LayerCompression::Zstd,
+        Compression::Uncompressed => LayerCompression::None,
+    }
+}
+
+fn network(text: Option<&str>) -> Result<Option<NetworkMode>, EngineError> {
+    match text {
+        None => Ok(None),
+        Some("default") => Ok(Some(NetworkMode::Default)),
+        Some("host") => Ok(Some(NetworkMode::Host)),
+        Some("none") => Ok(Some(NetworkMode::None)),
+        Some(other) => Err(EngineError::user(format!(
+            "--network {other}: expected default, host or none"
+        ))),
+    }
+}
+
+/// The secrets' bytes by id.
+fn secrets(request: &BuildRequest) -> BTreeMap<String, Vec<u8>> {
+    let secrets = request.secrets.iter();
+    secrets
+        .map(|(id, secret)| (id.clone(), secret.bytes.clone()))
+        .collect()
+}
