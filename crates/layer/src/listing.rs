@@ -9,15 +9,19 @@ pub struct Listing {
 impl Listing {
     /// Sorts `entries`; of several with one path the last wins.
     pub fn new(mut entries: Vec<Entry>) -> Listing {
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
-        for entry in entries {
-            match kept.last_mut() {
-                Some(last) if last.path == entry.path => *last = entry,
-                _ => kept.push(entry),
-            }
+        if !entries.is_sorted_by(|a, b| a.path < b.path) {
+            entries.sort_by(|a, b| a.path.cmp(&b.path));
+            // Of two the later is kept: it takes the earlier one's place.
+            entries.dedup_by(|later, earlier| {
+                let same = later.path == earlier.path;
+                if same {
+                    std::mem::swap(later, earlier);
+                }
+                same
+            });
         }
-        Listing { entries: kept }
+        entries.shrink_to_fit();
+        Listing { entries }
     }
 
     /// The entries in order.

@@ -16,7 +16,7 @@ use praxis_oci::{Digest, Hasher};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, openat2, statat};
 
 use crate::SolveError;
-use crate::source::{Content, NodeKind, SourceNode, SourceTree};
+use crate::source::{Content, FileAt, NodeKind, SourceNode, SourceTree};
 
 /// Which paths of a context exist for the build (`.dockerignore`).
 pub trait ContextFilter: Send + Sync {
@@ -51,7 +51,7 @@ struct FileState {
 
 #[derive(Clone)]
 struct ContextNode {
-    name: Vec<u8>,
+    name: Box<[u8]>,
     node: SourceNode,
     state: FileState,
 }
@@ -71,7 +71,8 @@ pub struct ContextDirectory {
 
 #[derive(Default)]
 struct Known {
-    digests: HashMap<Vec<u8>, (FileState, Digest)>,
+    /// By inode, which is part of the state: shorter than by path.
+    digests: HashMap<u64, (FileState, Digest)>,
     changed: bool,
 }
 
@@ -190,7 +191,7 @@ impl ContextDirectory {
                 node.mode = 0o755;
             }
             nodes.push(ContextNode {
-                name: name.to_vec(),
+                name: name.into(),
                 node,
                 state: FileState::of(&stat),
             });
@@ -258,7 +259,7 @@ impl ContextDirectory {
             return Ok(None);
         }
         let listed = self.directory(&parent)?;
-        let found = listed.binary_search_by(|node| node.name.as_slice().cmp(path.name()));
+        let found = listed.binary_search_by(|node| node.name.as_ref().cmp(path.name()));
         Ok(found.ok().map(|index| listed[index].clone()))
     }
 
@@ -275,7 +276,7 @@ impl ContextDirectory {
                 .lock()
                 .expect("no panic while held")
                 .digests
-                .get(path.as_bytes())
+                .get(&state.inode)
             && *known == state
         {
             return Ok(*digest);
@@ -303,7 +304,7 @@ impl ContextDirectory {
         // Only what was listed is remembered, not what may have taken its place before it was opened.
         if let Some(state) = state.filter(|state| opened == Some(*state) && state.is_settled(started)) {
             let mut known = self.known.lock().expect("no panic while held");
-            known.digests.insert(path.as_bytes().to_vec(), (state, digest));
+            known.digests.insert(state.inode, (state, digest));
             known.changed = true;
         }
         Ok(digest)
@@ -354,29 +355,26 @@ impl SourceTree for Arc<ContextDirectory> {
         Ok(self
             .directory(path)?
             .iter()
-            .map(|node| node.name.clone())
+            .map(|node| node.name.to_vec())
             .collect())
     }
 
-    fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError> {
+    fn digests(&self, files: &[FileAt<'_>]) -> Result<Vec<Digest>, SolveError> {
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
             loop {
                 let start = next.fetch_add(64, Ordering::Relaxed);
-                if start >= paths.len() {
+                if start >= files.len() {
                     return Ok(done);
                 }
-                for (index, (path, node)) in paths.iter().enumerate().skip(start).take(64) {
-                    let NodeKind::File { size } = node.kind else {
-                        continue;
-                    };
-                    done.push((index, self.digest(path, size)?));
+                for (index, file) in files.iter().enumerate().skip(start).take(64) {
+                    done.push((index, self.digest(&file.path(), file.size)?));
                 }
             }
         };
         let parts: Result<Vec<Vec<(usize, Digest)>>, SolveError> = std::thread::scope(|scope| {
-            let threads = if paths.len() > 64 { self.threads } else { 1 };
+            let threads = if files.len() > 64 { self.threads } else { 1 };
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let mut parts = vec![work()];
             parts.extend(
@@ -386,7 +384,7 @@ impl SourceTree for Arc<ContextDirectory> {
             );
             parts.into_iter().collect()
         });
-        let mut digests = vec![Digest::of(b""); paths.len()];
+        let mut digests = vec![Digest::of(b""); files.len()];
         for (index, digest) in parts?.into_iter().flatten() {
             digests[index] = digest;
         }
@@ -402,13 +400,11 @@ impl SourceTree for Arc<ContextDirectory> {
     }
 }
 
-const FORMAT: &[u8] = b"praxis context 1\n";
+const FORMAT: &[u8] = b"praxis context 2\n";
 
-fn encode(digests: &HashMap<Vec<u8>, (FileState, Digest)>) -> Vec<u8> {
+fn encode(digests: &HashMap<u64, (FileState, Digest)>) -> Vec<u8> {
     let mut bytes = FORMAT.to_vec();
-    for (path, (state, digest)) in digests {
-        bytes.extend((path.len() as u32).to_le_bytes());
-        bytes.extend(path);
+    for (state, digest) in digests.values() {
         for number in [
             state.device,
             state.inode,
@@ -425,7 +421,7 @@ fn encode(digests: &HashMap<Vec<u8>, (FileState, Digest)>) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<Vec<u8>, (FileState, Digest)>> {
+fn decode(bytes: &[u8]) -> Option<HashMap<u64, (FileState, Digest)>> {
     fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
         let (taken, left) = rest.split_at_checked(count)?;
         *rest = left;
@@ -438,16 +434,14 @@ fn decode(bytes: &[u8]) -> Option<HashMap<Vec<u8>, (FileState, Digest)>> {
         Some(u32::from_le_bytes(take(rest, 4)?.try_into().ok()?))
     }
     let mut rest = bytes.strip_prefix(FORMAT)?;
-    let mut digests = HashMap::with_capacity(rest.len() / 120);
+    let mut digests = HashMap::with_capacity(rest.len() / 80);
     while !rest.is_empty() {
-        let length = short(&mut rest)? as usize;
-        let path = take(&mut rest, length)?.to_vec();
         let (device, inode, size) = (long(&mut rest)?, long(&mut rest)?, long(&mut rest)?);
         let (modified, changed) = (long(&mut rest)? as i64, long(&mut rest)? as i64);
         let (modified, changed) = ((modified, short(&mut rest)?), (changed, short(&mut rest)?));
         let digest = Digest::from_bytes(take(&mut rest, 32)?.try_into().ok()?);
         digests.insert(
-            path,
+            inode,
             (
                 FileState {
                     device,
@@ -473,8 +467,15 @@ mod tests {
 
     fn digest(context: &Arc<ContextDirectory>, name: &str) -> Digest {
         let path = TreePath::from(name);
-        let node = context.node(&path).unwrap().unwrap();
-        context.digests(&[(path, node)]).unwrap()[0]
+        let Some(NodeKind::File { size }) = context.node(&path).unwrap().map(|node| node.kind) else {
+            panic!("{name} is no file");
+        };
+        let file = FileAt {
+            directory: &path,
+            relative: &TreePath::root(),
+            size,
+        };
+        context.digests(&[file]).unwrap()[0]
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Placement<'_> {
 pub(crate) fn copy(
     draft: &mut Draft<'_>,
     tree: &dyn SourceTree,
-    selected: &Selected,
+    selected: &mut Selected,
     placement: &Placement<'_>,
 ) -> Result<(), SolveError> {
     let mut target = placement.prepare(draft)?;
@@ -76,19 +76,21 @@ pub(crate) fn copy(
         groups: HashMap::new(),
     };
     if !source_is_directory {
-        return copier.file(&target, &selected.path, &selected.node, selected.digest);
+        return copier.file(target, &selected.path, &selected.node, selected.digest);
     }
     if !copier.draft.seen(&target).is_some_and(|seen| seen.is_directory()) {
         return Err(SolveError::user(format!(
             "cannot copy to non-directory: {target}"
         )));
     }
-    for entry in &selected.inside {
+    // What is copied is not needed as a selection any more: there may be hundreds of thousands of files.
+    for entry in std::mem::take(&mut selected.inside) {
         let place = target.join_path(&entry.relative);
         if entry.node.is_directory() {
-            copier.directory(&place, &entry.node)?;
+            copier.directory(place, &entry.node)?;
         } else {
-            copier.file(&place, &entry.path, &entry.node, entry.digest)?;
+            let path = selected.path.join_path(&entry.relative);
+            copier.file(place, &path, &entry.node, entry.digest)?;
         }
     }
     // The time of a directory is restored after its contents were written, also where it was there before.
@@ -108,8 +110,8 @@ struct Copier<'a, 't> {
 }
 
 impl Copier<'_, '_> {
-    fn entry(&self, place: &TreePath, node: &SourceNode, kind: Kind) -> Entry {
-        let mut entry = Entry::new(place.clone(), kind, node.mode, self.draft.clamp(node.mtime));
+    fn entry(&self, place: TreePath, node: &SourceNode, kind: Kind) -> Entry {
+        let mut entry = Entry::new(place, kind, node.mode, self.draft.clamp(node.mtime));
         (entry.uid, entry.gid) = self.placement.owner.unwrap_or((node.uid, node.gid));
         entry.xattrs = node.xattrs.clone();
         if let (Some(change), false) = (self.placement.mode, matches!(entry.kind, Kind::Symlink { .. })) {
@@ -118,8 +120,8 @@ impl Copier<'_, '_> {
         entry
     }
 
-    fn directory(&mut self, place: &TreePath, node: &SourceNode) -> Result<(), SolveError> {
-        if self.draft.seen(place).is_some_and(|seen| !seen.is_directory()) {
+    fn directory(&mut self, place: TreePath, node: &SourceNode) -> Result<(), SolveError> {
+        if self.draft.seen(&place).is_some_and(|seen| !seen.is_directory()) {
             return Err(SolveError::user(format!("cannot copy to non-directory: {place}")));
         }
         let entry = self.entry(place, node, Kind::Directory { opaque: false });
@@ -129,12 +131,12 @@ impl Copier<'_, '_> {
 
     fn file(
         &mut self,
-        place: &TreePath,
+        place: TreePath,
         path: &TreePath,
         node: &SourceNode,
         digest: Option<Digest>,
     ) -> Result<(), SolveError> {
-        if self.draft.seen(place).is_some_and(|seen| seen.is_directory()) {
+        if self.draft.seen(&place).is_some_and(|seen| seen.is_directory()) {
             return Err(SolveError::user(format!(
                 "cannot replace to directory {place} with file"
             )));

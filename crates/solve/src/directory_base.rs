@@ -24,8 +24,8 @@ pub(crate) fn layer(
         owner: None,
         mode: None,
     };
-    for selected in select(directory, "/", &SelectOptions::default())? {
-        copy(&mut draft, directory, &selected, &placement)?;
+    for mut selected in select(directory, "/", &SelectOptions::default())? {
+        copy(&mut draft, directory, &mut selected, &placement)?;
     }
     let (listing, content) = draft.finish();
     LayerHandle::made(workshop, listing, content, None)

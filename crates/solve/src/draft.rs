@@ -11,7 +11,8 @@ use crate::view::{Look, View, resolve};
 /// A layer in the making.
 pub(crate) struct Draft<'t> {
     base: &'t Tree,
-    changes: BTreeMap<TreePath, Change>,
+    /// Boxed: nodes of the map are half empty.
+    changes: BTreeMap<TreePath, Box<Change>>,
     /// Paths of the draft below which nothing of the base shows through.
     hiders: BTreeSet<TreePath>,
     epoch: Timestamp,
@@ -21,6 +22,7 @@ pub(crate) struct Draft<'t> {
 }
 
 struct Change {
+    /// Without its path, which is the key.
     entry: Entry,
     content: Option<Content>,
     /// All entries of one group are names of one file.
@@ -72,7 +74,7 @@ impl<'t> Draft<'t> {
 
     /// What is at `path`, not following a link.
     pub fn seen(&self, path: &TreePath) -> Option<Seen> {
-        if let Some(Change { entry, .. }) = self.changes.get(path) {
+        if let Some(entry) = self.changes.get(path).map(|change| &change.entry) {
             return Some(Seen {
                 kind: entry.kind.clone(),
                 mode: entry.mode,
@@ -171,7 +173,7 @@ impl<'t> Draft<'t> {
 
     /// Puts `entry` in place of what was there. Entries with one `group` are names of one file.
     pub fn put(&mut self, mut entry: Entry, content: Option<Content>, group: Option<u64>) {
-        let path = entry.path.clone();
+        let path = std::mem::take(&mut entry.path);
         if entry.is_directory() {
             if self.hiders.contains(&path) {
                 entry.kind = Kind::Directory { opaque: true };
@@ -187,11 +189,11 @@ impl<'t> Draft<'t> {
         }
         self.changes.insert(
             path,
-            Change {
+            Box::new(Change {
                 entry,
                 content,
                 group,
-            },
+            }),
         );
     }
 
@@ -238,17 +240,15 @@ impl<'t> Draft<'t> {
                     break;
                 }
                 let Some(node) = self.base.get(&path) else { break };
-                let mut entry = node.entry(path.clone());
+                let mut entry = node.entry(TreePath::root());
                 entry.kind = Kind::Directory { opaque: false };
                 parent = path.parent();
-                missing.insert(
-                    path,
-                    Change {
-                        entry,
-                        content: None,
-                        group: None,
-                    },
-                );
+                let change = Change {
+                    entry,
+                    content: None,
+                    group: None,
+                };
+                missing.insert(path, Box::new(change));
             }
         }
         self.changes.extend(missing);
@@ -261,8 +261,13 @@ impl<'t> Draft<'t> {
         let mut contents = HashMap::new();
         let mut entries = Vec::with_capacity(self.changes.len());
         for (path, change) in self.changes {
-            let mut entry = change.entry;
-            if let Some(group) = change.group {
+            let Change {
+                mut entry,
+                content,
+                group,
+            } = *change;
+            entry.path = path;
+            if let Some(group) = group {
                 match first.get(&group) {
                     Some(target) => {
                         entry.kind = Kind::Hardlink {
@@ -272,12 +277,12 @@ impl<'t> Draft<'t> {
                         continue;
                     }
                     None => {
-                        first.insert(group, path.clone());
+                        first.insert(group, entry.path.clone());
                     }
                 }
             }
-            if let Some(content) = change.content {
-                contents.insert(path, content);
+            if let Some(content) = content {
+                contents.insert(entry.path.clone(), content);
             }
             entries.push(entry);
         }

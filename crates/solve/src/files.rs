@@ -185,8 +185,8 @@ impl<'a> PreparedCopy<'a> {
         // As in BuildKit, --chmod switches --link off.
         let detached = copy_step.link && copy_step.mode.is_none();
         let mut draft = Draft::new(&tree, epoch, detached);
-        for part in &self.parts {
-            for selected in &part.selected {
+        for part in &mut self.parts {
+            for selected in &mut part.selected {
                 let is_file =
                     matches!(selected.node.kind, crate::source::NodeKind::File { size } if size > 0);
                 if part.unpack && is_file {

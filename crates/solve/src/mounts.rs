@@ -40,7 +40,7 @@ pub(crate) struct BoundTree {
 impl BindMaker<'_> {
     pub fn bind(&self, origin: &Origin, source: &str) -> Result<BoundTree, SolveError> {
         let tree = self.origins.tree(origin)?;
-        let selected = match select_exactly(tree.as_ref(), source)? {
+        let mut selected = match select_exactly(tree.as_ref(), source)? {
             Some(selected) => selected,
             None => {
                 return Err(SolveError::user(format!(
@@ -66,7 +66,7 @@ impl BindMaker<'_> {
             owner: None,
             mode: None,
         };
-        copy(&mut draft, tree.as_ref(), &selected, &place)?;
+        copy(&mut draft, tree.as_ref(), &mut selected, &place)?;
         let (listing, content) = with_top(draft, &selected, is_directory);
         let layer = LayerHandle::made(self.workshop, listing, content, None)?;
         Ok(BoundTree {

@@ -5,7 +5,7 @@ use praxis_oci::{Digest, Hasher};
 
 use crate::SolveError;
 use crate::matching::{Patterns, matches_wildcard};
-use crate::source::{NodeKind, SourceNode, SourceTree, SourceView};
+use crate::source::{FileAt, NodeKind, SourceNode, SourceTree, SourceView};
 use crate::view::resolve;
 
 /// One thing a source names: a file, or a directory with what is to be copied of it.
@@ -24,7 +24,6 @@ pub(crate) struct Selected {
 pub(crate) struct Picked {
     /// Path below the selected directory.
     pub relative: TreePath,
-    pub path: TreePath,
     pub node: SourceNode,
     pub digest: Option<Digest>,
 }
@@ -194,7 +193,6 @@ fn walk_into(
                 let before = picked.len();
                 picked.push(Picked {
                     relative: relative.clone(),
-                    path: path.clone(),
                     node,
                     digest: None,
                 });
@@ -207,7 +205,6 @@ fn walk_into(
         }
         picked.push(Picked {
             relative: relative.clone(),
-            path: path.clone(),
             node,
             digest: None,
         });
@@ -303,7 +300,6 @@ fn pick_matching(
         if taken || picked.len() > before {
             picked.push(Picked {
                 relative: below,
-                path,
                 node,
                 digest: None,
             });
@@ -314,27 +310,41 @@ fn pick_matching(
 }
 
 fn fill_digests(tree: &dyn SourceTree, selected: &mut [Selected]) -> Result<(), SolveError> {
+    let root = TreePath::root();
     let mut wanted = Vec::new();
     for one in selected.iter() {
-        wanted.push((one.path.clone(), one.node.clone()));
-        wanted.extend(
-            one.inside
-                .iter()
-                .map(|entry| (entry.path.clone(), entry.node.clone())),
-        );
+        let own = std::iter::once((&root, &one.node));
+        let inside = one.inside.iter().map(|entry| (&entry.relative, &entry.node));
+        wanted.extend(own.chain(inside).filter_map(|(relative, node)| {
+            let size = file_size(node)?;
+            Some(FileAt {
+                directory: &one.path,
+                relative,
+                size,
+            })
+        }));
     }
-    wanted.retain(|(_, node)| matches!(node.kind, NodeKind::File { .. }));
     let mut digests = tree.digests(&wanted)?.into_iter();
-    let is_file = |node: &SourceNode| matches!(node.kind, NodeKind::File { .. });
     for one in selected {
-        if is_file(&one.node) {
+        if file_size(&one.node).is_some() {
             one.digest = digests.next();
         }
-        for entry in one.inside.iter_mut().filter(|entry| is_file(&entry.node)) {
+        for entry in one
+            .inside
+            .iter_mut()
+            .filter(|entry| file_size(&entry.node).is_some())
+        {
             entry.digest = digests.next();
         }
     }
     Ok(())
+}
+
+fn file_size(node: &SourceNode) -> Option<u64> {
+    match node.kind {
+        NodeKind::File { size } => Some(size),
+        _ => None,
+    }
 }
 
 /// Adds everything of `selected` that can change a result to `hasher`: names, types, modes, owners, sizes, links,

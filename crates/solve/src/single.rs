@@ -4,7 +4,7 @@ use praxis_layer::{Timestamp, TreePath};
 use praxis_oci::Digest;
 
 use crate::SolveError;
-use crate::source::{Content, NodeKind, SourceNode, SourceTree};
+use crate::source::{Content, FileAt, NodeKind, SourceNode, SourceTree};
 
 /// One file with a name.
 pub(crate) struct SingleFile {
@@ -75,8 +75,8 @@ impl SourceTree for SingleFile {
         Ok(vec![b"file".to_vec()])
     }
 
-    fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError> {
-        Ok(vec![self.digest; paths.len()])
+    fn digests(&self, files: &[FileAt<'_>]) -> Result<Vec<Digest>, SolveError> {
+        Ok(vec![self.digest; files.len()])
     }
 
     fn content(&self, _: &TreePath) -> Result<Content, SolveError> {

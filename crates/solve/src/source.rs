@@ -47,14 +47,29 @@ impl SourceNode {
     }
 }
 
+/// A file of a source: where it is and how long. Of many files there is one path in memory, not two.
+#[derive(Clone, Copy)]
+pub(crate) struct FileAt<'a> {
+    pub directory: &'a TreePath,
+    /// Below `directory`; the root means `directory` itself.
+    pub relative: &'a TreePath,
+    pub size: u64,
+}
+
+impl FileAt<'_> {
+    pub fn path(&self) -> TreePath {
+        self.directory.join_path(self.relative)
+    }
+}
+
 /// A tree to copy from. Paths given are resolved (no links in parents).
 pub(crate) trait SourceTree: Sync {
     /// What is at `path`, not following a link.
     fn node(&self, path: &TreePath) -> Result<Option<SourceNode>, SolveError>;
     /// Names in the directory at `path`, sorted.
     fn children(&self, path: &TreePath) -> Result<Vec<Vec<u8>>, SolveError>;
-    /// Digests of the files at `paths`, in order.
-    fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError>;
+    /// Digests of `files`, in order.
+    fn digests(&self, files: &[FileAt<'_>]) -> Result<Vec<Digest>, SolveError>;
     /// How to read the file at `path` later.
     fn content(&self, path: &TreePath) -> Result<Content, SolveError>;
     /// How to name this source in messages.

@@ -8,7 +8,7 @@ use praxis_oci::{Digest, Hasher};
 
 use crate::SolveError;
 use crate::layers::LayerHandle;
-use crate::source::{Content, NodeKind, SourceNode, SourceTree};
+use crate::source::{Content, FileAt, NodeKind, SourceNode, SourceTree};
 use crate::user::{Accounts, LIMIT};
 use crate::view::{Look, View, resolve};
 
@@ -163,10 +163,10 @@ impl SourceTree for StateSource {
         Ok(self.tree.children(path).map(|(name, _)| name.to_vec()).collect())
     }
 
-    fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError> {
-        Ok(paths
+    fn digests(&self, files: &[FileAt<'_>]) -> Result<Vec<Digest>, SolveError> {
+        Ok(files
             .iter()
-            .map(|(path, _)| match self.tree.get(path).map(|node| &node.kind) {
+            .map(|file| match self.tree.get(&file.path()).map(|node| &node.kind) {
                 Some(Kind::File { content, .. }) => *content,
                 _ => Digest::of(b""),
             })

@@ -13,7 +13,7 @@ use crate::download::download;
 use crate::draft::Draft;
 use crate::layers::{LayerHandle, Workshop};
 use crate::remote::Access;
-use crate::source::{Content, NodeKind, SourceNode, SourceTree, SourceView};
+use crate::source::{Content, FileAt, NodeKind, SourceNode, SourceTree, SourceView};
 use crate::state::{State, StateSource};
 use crate::view::resolve;
 use crate::{SolveError, Workplace};
@@ -184,8 +184,8 @@ impl SourceTree for ArchiveContext {
         self.files.children(path)
     }
 
-    fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError> {
-        self.files.digests(paths)
+    fn digests(&self, files: &[FileAt<'_>]) -> Result<Vec<Digest>, SolveError> {
+        self.files.digests(files)
     }
 
     fn content(&self, path: &TreePath) -> Result<Content, SolveError> {
@@ -215,8 +215,8 @@ impl SourceTree for Context {
         self.tree().children(path)
     }
 
-    fn digests(&self, paths: &[(TreePath, SourceNode)]) -> Result<Vec<Digest>, SolveError> {
-        self.tree().digests(paths)
+    fn digests(&self, files: &[FileAt<'_>]) -> Result<Vec<Digest>, SolveError> {
+        self.tree().digests(files)
     }
 
     fn content(&self, path: &TreePath) -> Result<Content, SolveError> {
