@@ -74,7 +74,7 @@ pub fn make_base(
         source.listing,
         contents,
         None,
-    )?))?;
+    )?));
     if !source.scripts.is_empty() {
         let layer = run_scripts(
             &workshop,
@@ -88,7 +88,7 @@ pub fn make_base(
         let (listing, contents) = merged_layers(&state)?;
         let listing = (source.settle)(&listing);
         state = State::default();
-        state.push(Arc::new(LayerHandle::made(&workshop, listing, contents, None)?))?;
+        state.push(Arc::new(LayerHandle::made(&workshop, listing, contents, None)?));
     }
     let layers = state.layers().to_vec();
     let mut config = source.config;
@@ -180,7 +180,7 @@ fn run_scripts(
                 error: error.message.clone(),
             })
         })?;
-        done.push(Arc::new(made))?;
+        done.push(Arc::new(made));
         events.event(Event::Finished {
             step: number,
             cached: false,

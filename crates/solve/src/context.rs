@@ -49,10 +49,15 @@ struct FileState {
     changed: (i64, u32),
 }
 
+/// An entry of a directory. There may be hundreds of thousands in memory: what can be told from other fields is not
+/// kept.
 #[derive(Clone)]
 struct ContextNode {
     name: Box<[u8]>,
-    node: SourceNode,
+    kind: NodeKind,
+    mode: u32,
+    /// The file has further names.
+    several: bool,
     state: FileState,
 }
 
@@ -183,19 +188,16 @@ impl ContextDirectory {
                 Err(rustix::io::Errno::NOENT) => continue,
                 Err(error) => return Err(wrong(error)),
             };
-            let mut node = self.node_of(&directory, name, &stat).map_err(wrong)?;
+            let mut node = node_of(&directory, name, &stat).map_err(wrong)?;
             if excluded {
-                if !node.is_directory() || !self.holds_included(&below)? {
+                if node.kind != NodeKind::Directory || !self.holds_included(&below)? {
                     continue;
                 }
                 node.mode = 0o755;
             }
-            nodes.push(ContextNode {
-                name: name.into(),
-                node,
-                state: FileState::of(&stat),
-            });
+            nodes.push(node);
         }
+        nodes.shrink_to_fit();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(nodes)
     }
@@ -205,57 +207,31 @@ impl ContextDirectory {
         Ok(!self.directory(path)?.is_empty())
     }
 
-    fn node_of(&self, directory: &OwnedFd, name: &[u8], stat: &Stat) -> rustix::io::Result<SourceNode> {
-        let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-        let kind = match FileType::from_raw_mode(stat.st_mode as RawMode) {
-            FileType::Directory => NodeKind::Directory,
-            FileType::RegularFile => NodeKind::File {
-                size: stat.st_size as u64,
-            },
-            FileType::Symlink => {
-                let name = std::ffi::OsStr::from_bytes(name);
-                let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
-                NodeKind::Symlink {
-                    target: target.into_bytes(),
-                }
-            }
-            FileType::CharacterDevice => NodeKind::Character {
-                major: device.0,
-                minor: device.1,
-            },
-            FileType::BlockDevice => NodeKind::Block {
-                major: device.0,
-                minor: device.1,
-            },
-            FileType::Fifo => NodeKind::Fifo,
-            // A socket has no content that could be copied; like BuildKit, it becomes an empty file.
-            _ => NodeKind::File { size: 0 },
-        };
-        let mtime = self.times.unwrap_or(Timestamp {
-            seconds: stat.st_mtime,
-            nanoseconds: stat.st_mtime_nsec as u32,
-        });
-        let several = stat.st_nlink > 1 && matches!(kind, NodeKind::File { .. });
-        Ok(SourceNode {
-            mode: if matches!(kind, NodeKind::Symlink { .. }) {
-                0o777
-            } else {
-                stat.st_mode & 0o7777
-            },
-            kind,
+    fn source_node(&self, node: ContextNode) -> SourceNode {
+        let (seconds, nanoseconds) = node.state.modified;
+        let own = Timestamp { seconds, nanoseconds };
+        SourceNode {
+            kind: node.kind,
+            mode: node.mode,
             uid: 0,
             gid: 0,
-            mtime,
+            mtime: self.times.unwrap_or(own),
             xattrs: Default::default(),
-            inode: several.then(|| (stat.st_dev, stat.st_ino.to_le_bytes().to_vec())),
-        })
+            inode: node
+                .several
+                .then(|| (node.state.device, node.state.inode.to_le_bytes().to_vec())),
+        }
     }
 
     fn find(&self, path: &TreePath) -> Result<Option<ContextNode>, SolveError> {
         let Some(parent) = path.parent() else {
             return Ok(None);
         };
-        if !parent.is_root() && !self.find(&parent)?.is_some_and(|node| node.node.is_directory()) {
+        if !parent.is_root()
+            && !self
+                .find(&parent)?
+                .is_some_and(|node| node.kind == NodeKind::Directory)
+        {
             return Ok(None);
         }
         let listed = self.directory(&parent)?;
@@ -311,6 +287,42 @@ impl ContextDirectory {
     }
 }
 
+fn node_of(directory: &OwnedFd, name: &[u8], stat: &Stat) -> rustix::io::Result<ContextNode> {
+    let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+    let kind = match FileType::from_raw_mode(stat.st_mode as RawMode) {
+        FileType::Directory => NodeKind::Directory,
+        FileType::RegularFile => NodeKind::File {
+            size: stat.st_size as u64,
+        },
+        FileType::Symlink => {
+            let name = std::ffi::OsStr::from_bytes(name);
+            let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+            NodeKind::Symlink {
+                target: target.into_bytes(),
+            }
+        }
+        FileType::CharacterDevice => NodeKind::Character {
+            major: device.0,
+            minor: device.1,
+        },
+        FileType::BlockDevice => NodeKind::Block {
+            major: device.0,
+            minor: device.1,
+        },
+        FileType::Fifo => NodeKind::Fifo,
+        // A socket has no content that could be copied; like BuildKit, it becomes an empty file.
+        _ => NodeKind::File { size: 0 },
+    };
+    let is_link = matches!(kind, NodeKind::Symlink { .. });
+    Ok(ContextNode {
+        name: name.into(),
+        mode: if is_link { 0o777 } else { stat.st_mode & 0o7777 },
+        several: stat.st_nlink > 1 && matches!(kind, NodeKind::File { .. }),
+        kind,
+        state: FileState::of(stat),
+    })
+}
+
 fn confined() -> ResolveFlags {
     ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
 }
@@ -348,7 +360,7 @@ impl SourceTree for Arc<ContextDirectory> {
                 inode: None,
             }));
         }
-        Ok(self.find(path)?.map(|node| node.node))
+        Ok(self.find(path)?.map(|node| self.source_node(node)))
     }
 
     fn children(&self, path: &TreePath) -> Result<Vec<Vec<u8>>, SolveError> {

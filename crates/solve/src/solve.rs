@@ -327,7 +327,7 @@ impl Origins for Job<'_> {
             Origin::Image(image) => {
                 let mut state = State::default();
                 for layer in self.solver.images.layers(image)? {
-                    state.push(layer)?;
+                    state.push(layer);
                 }
                 Box::new(state.source(format!("image {}", image.reference))?)
             }
@@ -461,7 +461,7 @@ impl Job<'_> {
                     }
                     self.compress(index, std::slice::from_ref(&layer));
                     self.note_solved(index, number, &layer);
-                    state.push(layer)?;
+                    state.push(layer);
                 }
                 None => known = false,
             }
@@ -522,14 +522,14 @@ impl Job<'_> {
             StageBase::Stage(index) => state = self.stage_state(*index)?,
             StageBase::Image(image) => {
                 for layer in self.solver.images.layers(image)? {
-                    state.push(layer)?;
+                    state.push(layer);
                 }
             }
             StageBase::Directory(name) => {
                 let directory = self.solver.directory(name)?;
                 let layer =
                     crate::directory_base::layer(&self.solver.workshop, &directory, self.settings.epoch)?;
-                state.push(Arc::new(layer))?;
+                state.push(Arc::new(layer));
             }
         }
         Ok(state)

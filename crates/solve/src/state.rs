@@ -12,11 +12,13 @@ use crate::source::{Content, FileAt, NodeKind, SourceNode, SourceTree};
 use crate::user::{Accounts, LIMIT};
 use crate::view::{Look, View, resolve};
 
-/// The layers of a stage, lowest first. The tree is built when first needed and then carried on.
+/// The layers of a stage, lowest first. The tree is built, and carried on to further layers, when it is needed.
 #[derive(Clone, Default)]
 pub(crate) struct State {
     layers: Vec<Arc<LayerHandle>>,
-    tree: Option<Arc<Tree>>,
+    tree: Arc<Tree>,
+    /// How many of the layers are in the tree.
+    merged: usize,
 }
 
 impl State {
@@ -35,31 +37,21 @@ impl State {
     }
 
     /// Adds a layer on top.
-    pub fn push(&mut self, layer: Arc<LayerHandle>) -> Result<(), SolveError> {
-        if let Some(tree) = &mut self.tree {
-            let listing = layer.listing()?;
-            Arc::make_mut(tree).apply(self.layers.len(), &listing);
-        }
+    pub fn push(&mut self, layer: Arc<LayerHandle>) {
         self.layers.push(layer);
-        Ok(())
     }
 
     /// The merged tree.
     pub fn tree(&mut self) -> Result<Arc<Tree>, SolveError> {
-        if let Some(tree) = &self.tree {
-            return Ok(tree.clone());
+        while self.merged < self.layers.len() {
+            let listing = self.layers[self.merged].listing()?;
+            Arc::make_mut(&mut self.tree).apply(self.merged, &listing);
+            self.merged += 1;
         }
-        let mut tree = Tree::new();
-        for (index, layer) in self.layers.iter().enumerate() {
-            let listing = layer.listing()?;
-            tree.apply(index, &listing);
-        }
-        let tree = Arc::new(tree);
-        self.tree = Some(tree.clone());
-        Ok(tree)
+        Ok(self.tree.clone())
     }
 
-    /// Lets go of the tree, so that the next [`State::push`] need not copy it. Callers drop their own first.
+    /// The state as a source of files, called `name` in messages.
     pub fn source(&mut self, name: String) -> Result<StateSource, SolveError> {
         Ok(StateSource {
             tree: self.tree()?,

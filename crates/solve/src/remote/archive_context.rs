@@ -88,7 +88,7 @@ impl ArchiveContext {
     ) -> Result<ArchiveContext, SolveError> {
         let (listing, content) = draft.finish();
         let mut state = State::default();
-        state.push(Arc::new(LayerHandle::made(workshop, listing, content, None)?))?;
+        state.push(Arc::new(LayerHandle::made(workshop, listing, content, None)?));
         Ok(ArchiveContext {
             files: state.source("the build context".into())?,
             times,
