@@ -1,0 +1,2 @@
+<?php
+function a(): int { return 1; }

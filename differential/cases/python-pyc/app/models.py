@@ -1,0 +1,4 @@
+class User:
+    """A user."""
+
+    name = "x"

@@ -1,0 +1,2 @@
+import attrs, packaging
+print(attrs.__version__)

@@ -1,0 +1,112 @@
+"""Builds every case with praxis and with buildah and compares what comes out. scripts/differential calls this."""
+import argparse
+import fnmatch
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import bases
+import builders
+import compare
+import explain
+import report
+
+HERE = Path(__file__).resolve().parent
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--praxis", required=True)
+    parser.add_argument("--buildah", required=True, help="tree with buildah, or -")
+    parser.add_argument("--suite", type=Path, required=True, help="conformance suite, for its busybox base")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier runs built")
+    parser.add_argument("--markdown", type=Path, help="write the table there")
+    parser.add_argument("cases", nargs="*", default=[])
+    given = parser.parse_args()
+    work = given.work.resolve()
+    if given.fresh:
+        for name in ("store", "buildah-store", "cases"):
+            shutil.rmtree(work / name, ignore_errors=True)
+    chosen = [case for case in sorted(it for it in (HERE / "cases").iterdir() if it.is_dir())
+              if any(fnmatch.fnmatchcase(case.name, glob) for glob in given.cases or ["*"])]
+    if not chosen:
+        raise SystemExit("no case has such a name")
+    layouts = [(bases.busybox(given.suite, work), ["busybox:1"]), (work / "bases/basecfg", ["basecfg:1"])]
+    layouts += [(bases.layout(given.praxis, work, name), names) for name, names in bases.declared().items()
+                if name == "debian" or used(names, chosen)]
+    praxis = builders.Praxis(given.praxis, work, layouts)
+    praxis.lent(work / "loan")
+    buildah = builders.Buildah(given.buildah, work, layouts)
+    print(f"buildah {buildah.version}", flush=True)
+    rules = explain.Rules()
+    results = []
+    for case in chosen:
+        result = one(case, praxis, buildah, rules, work)
+        results.append(result)
+        print(report.line(result), flush=True)
+    (work / "result.json").write_text(json.dumps({"buildah": buildah.version, "cases": results}, indent=1) + "\n")
+    failed = sum(result["verdict"] in ("DIFF", "FAIL") for result in results)
+    if given.markdown:
+        given.markdown.write_text(report.markdown(buildah.version, results, rules.rules))
+    print(f"{len(results) - failed} passed, {failed} failed")
+    raise SystemExit(failed > 0)
+
+
+def used(names, cases):
+    """Whether a Dockerfile of `cases` may name the base."""
+    return any(name.split(":")[0] + ":" in (case / "Dockerfile").read_text() for name in names for case in cases)
+
+
+def one(case, praxis, buildah, rules, work):
+    """Builds and compares one case."""
+    options = case.with_suffix(".toml")
+    arguments = tomllib.loads(options.read_text())["args"] if options.is_file() else []
+    arguments = [argument.replace("@CASE@", str(work / "context")) for argument in arguments]
+    context = copied(case, work / "context")
+    out = work / "cases" / case.name
+    out.mkdir(parents=True, exist_ok=True)
+    result = {"case": case.name, "verdict": "ok", "seconds": {}, "explained": {}, "differences": []}
+    try:
+        result["seconds"]["praxis"] = round(praxis.build(context, arguments, out / "praxis"), 2)
+        result["seconds"]["buildah"] = round(buildah.build(context, arguments, out / "buildah.tar"), 2)
+        ours = praxis.read(out / "praxis", work / "layers")
+        theirs = buildah.read(out / "buildah.tar", work / "layers")
+        found = compare.differences(ours, theirs)
+        unstable = set()
+        if rules.needs_second_run(case.name, found):
+            praxis.build(context, [*arguments, "--no-cache"], out / "again")
+            again = praxis.read(out / "again", work / "layers")
+            unstable = {place for place, *_ in compare.differences(ours, again)}
+    except (builders.Failed, ValueError) as error:
+        return {**result, "verdict": "FAIL", "error": str(error)}
+    finally:
+        for name in ("praxis", "again"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        (out / "buildah.tar").unlink(missing_ok=True)
+    for rule, difference in rules.explain(case.name, found, unstable):
+        place, kind, a, b = difference
+        if rule is None:
+            result["verdict"] = "DIFF"
+            result["differences"].append({"place": place, "kind": kind, "praxis": a, "buildah": b,
+                                          "unstable": place in unstable})
+        else:
+            result["explained"].setdefault(rule["name"], []).append(f"{place} ({kind})")
+    if result["explained"] and result["verdict"] == "ok":
+        result["verdict"] = "explained"
+    return result
+
+
+def copied(case, context):
+    """The case where both builders read it: a copy with the same modes for every umask of a checkout."""
+    shutil.rmtree(context, ignore_errors=True)
+    shutil.copytree(case, context, symlinks=True)
+    for path in [context, *context.rglob("*")]:
+        if not path.is_symlink():
+            executable = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if executable else 0o644)
+    return context
+
+
+main()
