@@ -37,17 +37,10 @@ def docker_archive(file):
     with tarfile.open(file) as archive:
         manifest = json.load(archive.extractfile("manifest.json"))[0]
         configuration = json.load(archive.extractfile(manifest["Config"]))
-        spans = {}
-        for member in archive.getmembers():
-            spans[member.name] = member
 
     def opener(name):
         def read():
-            archive = tarfile.open(file)
-            member = spans[name]
-            while member.issym():
-                member = spans[str(Path(member.name).parent.joinpath(member.linkname))]
-            return archive.extractfile(member)
+            return tarfile.open(file).extractfile(name)
         return read
     return configuration, [opener(name) for name in manifest["Layers"]]
 

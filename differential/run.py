@@ -2,6 +2,7 @@
 import argparse
 import fnmatch
 import json
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -13,6 +14,7 @@ import explain
 import report
 
 HERE = Path(__file__).resolve().parent
+CONTEXT_TIME = 1500000000
 
 
 def main():
@@ -21,14 +23,12 @@ def main():
     parser.add_argument("--buildah", required=True, help="tree with buildah, or -")
     parser.add_argument("--suite", type=Path, required=True, help="conformance suite, for its busybox base")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--fresh", action="store_true", help="forget what earlier runs built")
+    parser.add_argument("--fresh", action="store_true", help="take nothing from earlier runs but bases")
+    parser.add_argument("--judge", action="store_true", help="build nothing; apply the rules to the last run")
     parser.add_argument("--markdown", type=Path, help="write the table there")
     parser.add_argument("cases", nargs="*", default=[])
     given = parser.parse_args()
     work = given.work.resolve()
-    if given.fresh:
-        for name in ("store", "buildah-store", "cases"):
-            shutil.rmtree(work / name, ignore_errors=True)
     chosen = [case for case in sorted(it for it in (HERE / "cases").iterdir() if it.is_dir())
               if any(fnmatch.fnmatchcase(case.name, glob) for glob in given.cases or ["*"])]
     if not chosen:
@@ -43,7 +43,9 @@ def main():
     rules = explain.Rules()
     results = []
     for case in chosen:
-        result = one(case, praxis, buildah, rules, work)
+        if not given.judge:
+            built(case, praxis, buildah, rules, work, ["--no-cache"] if given.fresh else [])
+        result = judged(case.name, rules, work)
         results.append(result)
         print(report.line(result), flush=True)
     (work / "result.json").write_text(json.dumps({"buildah": buildah.version, "cases": results}, indent=1) + "\n")
@@ -59,38 +61,46 @@ def used(names, cases):
     return any(name.split(":")[0] + ":" in (case / "Dockerfile").read_text() for name in names for case in cases)
 
 
-def one(case, praxis, buildah, rules, work):
-    """Builds and compares one case."""
+def built(case, praxis, buildah, rules, work, more):
+    """Builds one case with both; keeps times and differences in the work directory."""
     options = case.with_suffix(".toml")
     arguments = tomllib.loads(options.read_text())["args"] if options.is_file() else []
-    arguments = [argument.replace("@CASE@", str(work / "context")) for argument in arguments]
+    arguments = [argument.replace("@CASE@", str(work / "context")) for argument in [*arguments, *more]]
     context = copied(case, work / "context")
     out = work / "cases" / case.name
     out.mkdir(parents=True, exist_ok=True)
-    result = {"case": case.name, "verdict": "ok", "seconds": {}, "explained": {}, "differences": []}
+    kept = {"seconds": {}, "differences": [], "unstable": []}
     try:
-        result["seconds"]["praxis"] = round(praxis.build(context, arguments, out / "praxis"), 2)
-        result["seconds"]["buildah"] = round(buildah.build(context, arguments, out / "buildah.tar"), 2)
+        kept["seconds"]["praxis"] = round(praxis.build(context, arguments, out / "praxis"), 2)
+        kept["seconds"]["buildah"] = round(buildah.build(context, arguments, out / "buildah.tar"), 2)
         ours = praxis.read(out / "praxis", work / "layers")
         theirs = buildah.read(out / "buildah.tar", work / "layers")
-        found = compare.differences(ours, theirs)
-        unstable = set()
-        if rules.needs_second_run(case.name, found):
+        kept["differences"] = compare.differences(ours, theirs)
+        if rules.needs_second_run(case.name, kept["differences"]):
             praxis.build(context, [*arguments, "--no-cache"], out / "again")
             again = praxis.read(out / "again", work / "layers")
-            unstable = {place for place, *_ in compare.differences(ours, again)}
+            kept["unstable"] = sorted({place for place, *_ in compare.differences(ours, again)})
     except (builders.Failed, ValueError) as error:
-        return {**result, "verdict": "FAIL", "error": str(error)}
+        kept["error"] = str(error)
     finally:
         for name in ("praxis", "again"):
             shutil.rmtree(out / name, ignore_errors=True)
         (out / "buildah.tar").unlink(missing_ok=True)
-    for rule, difference in rules.explain(case.name, found, unstable):
+    (out / "kept.json").write_text(json.dumps(kept))
+
+
+def judged(name, rules, work):
+    """The verdict on what was kept of a case."""
+    kept = json.loads((work / "cases" / name / "kept.json").read_text())
+    result = {"case": name, "verdict": "ok", "seconds": kept["seconds"], "explained": {}, "differences": []}
+    if "error" in kept:
+        return {**result, "verdict": "FAIL", "error": kept["error"]}
+    for rule, difference in rules.explain(name, kept["differences"], set(kept["unstable"])):
         place, kind, a, b = difference
         if rule is None:
             result["verdict"] = "DIFF"
             result["differences"].append({"place": place, "kind": kind, "praxis": a, "buildah": b,
-                                          "unstable": place in unstable})
+                                          "unstable": place in kept["unstable"]})
         else:
             result["explained"].setdefault(rule["name"], []).append(f"{place} ({kind})")
     if result["explained"] and result["verdict"] == "ok":
@@ -99,13 +109,15 @@ def one(case, praxis, buildah, rules, work):
 
 
 def copied(case, context):
-    """The case where both builders read it: a copy with the same modes for every umask of a checkout."""
+    """The case where both builders read it: a copy with modes and times that do not depend on the checkout."""
     shutil.rmtree(context, ignore_errors=True)
     shutil.copytree(case, context, symlinks=True)
-    for path in [context, *context.rglob("*")]:
+    for path in [*context.rglob("*"), context]:
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)
+        # Whole seconds: buildah rounds where BuildKit and praxis keep nanoseconds.
+        os.utime(path, (CONTEXT_TIME, CONTEXT_TIME), follow_symlinks=False)
     return context
 
 
