@@ -72,6 +72,40 @@ fn usage_errors_exit_2_with_one_message() {
 }
 
 #[test]
+fn of_an_option_given_twice_the_last_counts_and_lists_grow() {
+    let context = tempfile::tempdir().unwrap();
+    let text = "ARG A B\nFROM scratch AS one\nLABEL a=b\nFROM nowhere AS two\nFROM ${A}${B} AS last\n";
+    std::fs::write(context.path().join("Dockerfile"), text).unwrap();
+    let directory = context.path().to_str().unwrap();
+    let metadata = context.path().join("metadata.json");
+    let output = praxis(
+        &[
+            "build",
+            "--no-cache",
+            "--no-cache",
+            "--target",
+            "two",
+            "--target",
+            "last",
+            "--build-arg",
+            "A=on",
+            "--build-arg",
+            "B=e",
+            "--call",
+            "check",
+            "--call",
+            "build",
+            "--metadata-file",
+            metadata.to_str().unwrap(),
+            directory,
+        ],
+        &[],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(metadata.is_file());
+}
+
+#[test]
 fn a_wrong_epoch_is_wrong_usage() {
     let output = praxis(&["build", "."], &[("SOURCE_DATE_EPOCH", "now")]);
     assert_eq!(output.status.code(), Some(2));

@@ -48,6 +48,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an image from a Dockerfile
+    // As in buildx the last one counts: scripts put options of their own behind those of a caller.
+    #[command(args_override_self = true)]
     Build(Box<BuildOptions>),
     /// Check the Dockerfiles of a repository and what deploys them
     Check(CheckOptions),
