@@ -338,6 +338,10 @@ impl Names for Definitions<'_> {
     fn time(&self) -> i64 {
         self.inputs.time
     }
+
+    fn home(&self) -> Option<&str> {
+        self.inputs.environment.get("HOME").map(String::as_str)
+    }
 }
 
 fn variable(block: &Block) -> Outcome<Variable> {

@@ -33,6 +33,8 @@ pub(crate) trait Names {
     fn known_functions(&self) -> Vec<&str>;
     /// Seconds since 1970, for `timestamp()`.
     fn time(&self) -> i64;
+    /// The caller's home directory, for `homedir()`.
+    fn home(&self) -> Option<&str>;
 }
 
 /// Variables that are known only inside one expression or block.
@@ -188,6 +190,10 @@ impl<'n> Evaluator<'n> {
                 return Ok(Value::Bool(self.value(first, sight).is_ok()));
             }
             "convert" => return self.conversion(call, sight, place),
+            "homedir" => {
+                let home = self.names.home().map(Value::text);
+                return home.ok_or_else(|| Problem::at(place, "homedir(): HOME is not set"));
+            }
             _ => {}
         }
         let mut arguments = Vec::new();

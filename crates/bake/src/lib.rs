@@ -25,13 +25,12 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
-use praxis_source::SourceFile;
-
 pub use definitions::VariableDescription;
 pub use entry::{Entry, Secret, Ssh};
 pub use error::BakeError;
+pub use praxis_source::SourceFile;
 pub use read::{Bake, read};
-pub use resolve::Resolved;
+pub use resolve::{Resolved, is_remote};
 pub use target::{Group, Target};
 
 use value::Value;

@@ -301,7 +301,7 @@ fn cleaned(context: &str) -> String {
 }
 
 /// Whether a context is an address and no directory.
-pub(crate) fn is_remote(context: &str) -> bool {
+pub fn is_remote(context: &str) -> bool {
     let address = ["http://", "https://", "git://", "ssh://", "git@", "github.com/"];
     address.iter().any(|start| context.starts_with(start)) || context.contains("://")
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use praxis_engine::{
-    BaseRequest, BuildRecord, BuildRequest, BuildResponse, EngineError, ErrorKind, Event, Events,
-    ImageDescription, Settings, Site,
+    BaseRequest, BuildRecord, BuildRequest, BuildResponse, BuildTarget, EngineError, ErrorKind, Event,
+    Events, ImageDescription, Settings, Site,
 };
 use praxis_store::{CollectOptions, CollectReport, Store, StoreError, Usage, VerifyReport};
 
@@ -32,6 +32,16 @@ impl Engine {
         cancel: &AtomicBool,
     ) -> Result<BuildResponse, Failure> {
         Ok(self.0.build(request, events, cancel)?)
+    }
+
+    /// Builds several targets as one.
+    pub fn build_group(
+        &self,
+        targets: &[BuildTarget],
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<BuildResponse>, Failure> {
+        Ok(self.0.build_group(targets, events, cancel)?)
     }
 
     /// Builds on record, latest first.

@@ -37,6 +37,21 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// All variables that are text.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let pairs = self.0.iter();
+        pairs
+            .filter_map(|(name, value)| Some((name.to_str()?.to_string(), value.to_str()?.to_string())))
+            .collect()
+    }
+
+    /// The same with another value for one variable.
+    pub fn with(&self, name: &str, value: &str) -> Environment {
+        let mut environment = self.clone();
+        environment.0.insert(name.into(), value.into());
+        environment
+    }
+
     /// A variable as a path; absent if empty.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.raw(name)

@@ -98,17 +98,24 @@ fn stdin_failure(error: &std::io::Error) -> Failure {
     Failure::failed(format!("standard input cannot be read: {error}"))
 }
 
-fn refuse_unsupported(options: &BuildOptions) -> Result<(), Failure> {
-    let refuse = |message: &str| Err(Failure::usage(message));
-    if options.load {
-        return refuse(
-            "--load is refused: there is no daemon to load into; write --output type=docker,dest=FILE and hand that \
-             file to the tool that runs the image",
-        );
+/// Why `--load` is refused.
+pub const LOAD: &str = "there is no daemon to load into; write --output type=docker,dest=FILE and hand that file to the \
+                        tool that runs the image";
+
+/// Refuses to hand images on.
+pub fn refuse_publishing(load: bool, push: bool) -> Result<(), Failure> {
+    if load {
+        return Err(Failure::usage(format!("--load is refused: {LOAD}")));
     }
-    if options.push {
+    if push {
         return Err(Failure::usage(format!("--push is refused: {PUSH}")));
     }
+    Ok(())
+}
+
+fn refuse_unsupported(options: &BuildOptions) -> Result<(), Failure> {
+    let refuse = |message: &str| Err(Failure::usage(message));
+    refuse_publishing(options.load, options.push)?;
     if options.shm_size.is_some() {
         return refuse("--shm-size is not supported: /dev/shm of a RUN step has a fixed size");
     }

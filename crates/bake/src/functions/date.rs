@@ -6,6 +6,16 @@ pub(super) const TABLE: &[Entry] = &[
         let moment = Moment::parse(&a[1].to_text()?)?;
         format(&a[0].to_text()?, &moment).map(Value::Text)
     }),
+    entry("formattimestamp", 2, 2, |a| {
+        let moment = match &a[1] {
+            Value::Number(_) => Moment {
+                seconds: a[1].to_whole()?.clamp(-62_135_596_800, 253_402_300_799),
+                offset: 0,
+            },
+            other => Moment::parse(&other.to_text()?)?,
+        };
+        format(&a[0].to_text()?, &moment).map(Value::Text)
+    }),
     entry("timeadd", 2, 2, |a| {
         let moment = Moment::parse(&a[0].to_text()?)?;
         let seconds = moment.seconds.saturating_add(duration(&a[1].to_text()?)?);
@@ -260,7 +270,7 @@ fn date_field(run: &str, date: &Date, days: i64, clock: i64, offset: i64) -> Res
 
 /// The fields of a time that is given in seconds since 1970.
 fn unix(arguments: &[Value]) -> Answer {
-    let seconds = arguments[0].to_whole()?;
+    let seconds = arguments[0].to_whole()?.clamp(-62_135_596_800, 253_402_300_799);
     let days = seconds.div_euclid(86_400);
     let (date, clock) = (Date::of(days), seconds.rem_euclid(86_400));
     let first = Date {

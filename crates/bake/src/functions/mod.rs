@@ -45,7 +45,7 @@ const TABLES: [&[Entry]; 7] = [
 ];
 
 /// Functions that the evaluator itself knows.
-const SPECIAL: [&str; 4] = ["try", "can", "convert", "timestamp"];
+const SPECIAL: [&str; 5] = ["try", "can", "convert", "timestamp", "homedir"];
 
 /// Functions of buildx that are refused, and why.
 const REFUSED: [(&str, &str); 7] = [

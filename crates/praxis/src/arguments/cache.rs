@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use praxis_engine::{CacheFrom, CacheMode, CachePlace, CacheTo};
 
-use super::csv;
 use super::output::compression;
+use praxis_bake::csv;
 
 /// Reads `type=local,src=DIR[,digest=DIGEST]`.
 pub fn parse_cache_from(text: &str) -> Result<CacheFrom, String> {

@@ -1,9 +1,9 @@
 //! The command line, spelled like docker buildx where buildx has the same thing.
 
+mod bake;
 mod build;
 mod cache;
 mod check;
-mod csv;
 mod history;
 mod output;
 mod secret;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+pub use bake::{BakeOptions, List};
 pub use build::{BuildOptions, Call, ProgressMode};
 pub use cache::{parse_cache_from, parse_cache_to};
 pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
@@ -51,6 +52,8 @@ pub enum Command {
     // As in buildx the last one counts: scripts put options of their own behind those of a caller.
     #[command(args_override_self = true)]
     Build(Box<BuildOptions>),
+    /// Build the targets of bake and compose files as one
+    Bake(Box<BakeOptions>),
     /// Check the Dockerfiles of a repository and what deploys them
     Check(CheckOptions),
     /// Write the digests of images into Dockerfiles and deploy files

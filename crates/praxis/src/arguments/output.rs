@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use praxis_engine::{Compression, Output, OutputKind};
 
-use super::csv;
+use praxis_bake::csv;
 
 /// One `--output`.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::csv;
+use praxis_bake::csv;
 
 /// `--secret id=NAME[,src=FILE|env=VARIABLE][,type=file|env]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

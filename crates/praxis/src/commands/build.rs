@@ -13,9 +13,11 @@ use crate::request::build_request;
 use crate::{interrupt, metadata};
 
 /// Counts warnings on their way to the printer.
-struct Counting<'a> {
-    printer: &'a dyn Printer,
-    warnings: AtomicUsize,
+pub struct Counting<'a> {
+    /// Where they go.
+    pub printer: &'a dyn Printer,
+    /// How many there were.
+    pub warnings: AtomicUsize,
 }
 
 impl Events for Counting<'_> {
@@ -50,7 +52,23 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
         printer: printer.as_ref(),
         warnings: AtomicUsize::new(0),
     };
-    for name in gathered.withheld {
+    warn(printer.as_ref(), &gathered.withheld, warning);
+    let built = engine
+        .build(&request, &events, &cancel)
+        .and_then(|response| deliver(options, &request.tags, response))
+        .and_then(|response| {
+            judge(
+                options.is_check(),
+                response,
+                events.warnings.load(Ordering::Relaxed),
+            )
+        });
+    Ok(close(printer.as_ref(), &cancel, built))
+}
+
+/// Says before a build what it will do without.
+pub fn warn(printer: &dyn Printer, withheld: &[String], warning: Option<&str>) {
+    for name in withheld {
         let message = format!("{name} holds credentials and is not passed to RUN steps: use --secret");
         printer.event(Event::Warning {
             code: "site".into(),
@@ -65,11 +83,6 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
             line: None,
         });
     }
-    let built = engine
-        .build(&request, &events, &cancel)
-        .and_then(|response| deliver(options, &request.tags, response))
-        .and_then(|response| judge(options, response, events.warnings.load(Ordering::Relaxed)));
-    Ok(close(printer.as_ref(), &cancel, built))
 }
 
 /// Shows how a build ended. A failure after an interrupt is an interruption, whatever it says.
@@ -128,9 +141,10 @@ fn deliver(
     Ok(response)
 }
 
-fn judge(options: &BuildOptions, response: BuildResponse, warnings: usize) -> Result<BuildResponse, Failure> {
+/// Warnings are findings of a check.
+pub fn judge(is_check: bool, response: BuildResponse, warnings: usize) -> Result<BuildResponse, Failure> {
     match warnings {
-        1.. if options.is_check() => Err(Failure::failed(format!(
+        1.. if is_check => Err(Failure::failed(format!(
             "the check has {warnings} finding(s), see above"
         ))),
         _ => Ok(response),

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod bake;
 mod base;
 mod build;
 mod check;
@@ -79,6 +80,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
     };
     match arguments.command {
         Command::Build(options) => return build::run(&options, &surroundings),
+        Command::Bake(options) => return bake::run(&options, &surroundings),
         Command::Check(options) => return check::run(&options),
         Command::Pin(options) => return pin::run(&options, &surroundings),
         Command::Base(command) => return base::run(&command, &surroundings),

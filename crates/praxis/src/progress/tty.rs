@@ -82,7 +82,7 @@ impl Printer for Tty {
         let mut state = self.display.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (width, _) = terminal_size();
         let last = match ending {
-            Ending::Built(response) if response.digest.is_some() => {
+            Ending::Built(response) if response.digest.is_some() || !state.record.images.is_empty() => {
                 summary::summary(&state.record, response, width, self.display.style)
             }
             Ending::Built(_) => String::new(),
