@@ -9,6 +9,7 @@ mod caches;
 mod contexts;
 mod engine;
 mod error;
+mod govern;
 mod history;
 mod inspect;
 mod loan;

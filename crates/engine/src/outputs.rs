@@ -62,13 +62,13 @@ impl Outputs<'_> {
     }
 
     fn images(&self) -> Result<Vec<BuiltImage>, EngineError> {
-        let settings = ImageSettings {
-            annotations: self.target.request.annotations.clone(),
-            compression: self.target.compression()?,
-            created: Timestamp::seconds(self.target.epoch.seconds),
-        };
         let mut images = Vec::new();
         for (solution, variant) in self.solutions.iter().zip(&self.target.variants) {
+            let settings = ImageSettings {
+                annotations: self.target.origin.annotations(&variant.plan, self.target.request),
+                compression: self.target.compression()?,
+                created: Timestamp::seconds(self.target.epoch.seconds),
+            };
             let config = &variant.plan.stages[variant.plan.target].config;
             images.push(solution.image(config, &settings, self.events)?);
         }

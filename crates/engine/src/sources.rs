@@ -51,9 +51,15 @@ impl Epoch {
     }
 }
 
-/// The commit time of the repository `directory` is in. `git` is asked without any of the user's or the
-/// repository's configuration that could run programs.
+/// The commit time of the repository `directory` is in.
 fn head_time(directory: &Path) -> Option<i64> {
+    let arguments = ["log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--"];
+    git(directory, &arguments)?.parse().ok()
+}
+
+/// One line that `git` says about the repository `directory` is in. It is asked without any of the user's or the
+/// repository's configuration that could run programs.
+pub(crate) fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
     let absolute = directory.canonicalize().ok()?;
     let repository = absolute
         .ancestors()
@@ -73,7 +79,7 @@ fn head_time(directory: &Path) -> Option<i64> {
             "-c",
             "core.hooksPath=/dev/null",
         ])
-        .args(["log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--"])
+        .args(arguments)
         .current_dir(&absolute)
         .env("GIT_OPTIONAL_LOCKS", "0")
         // A repository can name programs that fetch what it lacks: nothing is ever fetched.
@@ -84,7 +90,8 @@ fn head_time(directory: &Path) -> Option<i64> {
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_string();
+    (output.status.success() && !text.is_empty()).then_some(text)
 }
 
 /// The Dockerfile of a build of `directory`, with the path it came from (none from standard input).

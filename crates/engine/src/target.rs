@@ -16,6 +16,7 @@ use praxis_store::Store;
 
 use crate::caches;
 use crate::contexts::Opener;
+use crate::govern::Origin;
 use crate::history::Recorder;
 use crate::loan::loan;
 use crate::sources::{Epoch, OpenContext};
@@ -34,6 +35,8 @@ pub(crate) struct Target<'a> {
     pub tags: Vec<String>,
     /// One for each platform, in the order they were asked for.
     pub variants: Vec<Variant>,
+    /// What is known about where it comes from.
+    pub origin: Origin,
     source: SourceFile,
     open: Vec<OpenContext>,
     imports: Vec<Arc<ImportedCache>>,
@@ -89,6 +92,7 @@ impl<'a> Target<'a> {
             epoch: main.epoch,
             tags,
             variants: Vec::new(),
+            origin: Origin::of(request)?,
             source: main.source,
             open: main.open.into_iter().chain(named.open).collect(),
             imports: caches::imports(request, events),
@@ -178,8 +182,12 @@ impl<'a> Target<'a> {
         } else {
             wanted.source_date_epoch_for_run = Some(self.epoch.seconds);
         }
-        praxis_plan::plan(&self.source, &tree, &wanted, self.solver.bases())
-            .map_err(|errors| self.diagnosed(errors))
+        let mut plan = praxis_plan::plan(&self.source, &tree, &wanted, self.solver.bases())
+            .map_err(|errors| self.diagnosed(errors))?;
+        self.origin
+            .label(&mut plan, self.request, &tree, &self.source)
+            .map_err(|error| self.diagnosed(vec![error]))?;
+        Ok(plan)
     }
 
     /// The error with the lines of the Dockerfile it is about.

@@ -165,53 +165,167 @@ fn pins_that_nobody_can_resolve_are_told() {
     );
 }
 
+/// A store, a directory with a Dockerfile, and a base in the store.
+struct Workshop {
+    store: tempfile::TempDir,
+    directory: tempfile::TempDir,
+    base: String,
+}
+
+impl Workshop {
+    fn new() -> Workshop {
+        let mut workshop = Workshop {
+            store: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
+            base: String::new(),
+        };
+        fs::create_dir(workshop.directory.path().join("base")).unwrap();
+        workshop.write("base/Containerfile", "FROM scratch\nCOPY Containerfile /a\n");
+        let built = workshop.run(&[
+            "build",
+            "--quiet",
+            "-t",
+            "localhost/base:1",
+            "-f",
+            "base/Containerfile",
+            "base",
+        ]);
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        workshop.base = stdout(&built).trim().lines().last().unwrap().to_string();
+        workshop
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_praxis"))
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env("PRAXIS_ROOT", self.store.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Builds and gives the description of the image.
+    fn image(&self) -> serde_json::Value {
+        let built = self.run(&["build", "--quiet", "-t", "x", "."]);
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        serde_json::from_slice(&self.run(&["inspect", "--json", "x"]).stdout).unwrap()
+    }
+}
+
+#[test]
+fn every_image_says_what_it_is_made_from() {
+    let workshop = Workshop::new();
+    workshop.write("Dockerfile", "FROM localhost/base:1 AS b\nFROM b\nLABEL a=b\n");
+    for arguments in [
+        &["init", "-q"][..],
+        &["remote", "add", "origin", "https://me:secret@example.org/a/b.git"],
+        &[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "x",
+        ],
+    ] {
+        let git = Command::new("git")
+            .args(arguments)
+            .current_dir(workshop.directory.path())
+            .status();
+        assert!(git.unwrap().success());
+    }
+    let image = workshop.image();
+    let said = |name: &str| image["annotations"][format!("org.opencontainers.image.{name}")].clone();
+    assert_eq!(said("base.name"), "localhost/base:1");
+    assert_eq!(said("base.digest"), workshop.base.as_str());
+    assert_eq!(said("source"), "https://example.org/a/b.git");
+    assert_eq!(said("revision").as_str().map(str::len), Some(40));
+    assert_eq!(said("created"), image["config"]["created"]);
+    let labels = image["config"]["config"]["Labels"].as_object().unwrap();
+    assert_eq!(
+        labels.len(),
+        1,
+        "without a policy the configuration is the Dockerfile's: {labels:?}"
+    );
+    // With a policy that says so, they are labels too.
+    workshop.write(
+        "praxis.toml",
+        "preset = \"adr-0032\"\n[image]\ngovernance = \"ADR-1\"\n",
+    );
+    let image = workshop.image();
+    let labels = &image["config"]["config"]["Labels"];
+    assert_eq!(labels["a"], "b");
+    assert_eq!(
+        labels["org.opencontainers.image.base.digest"],
+        workshop.base.as_str()
+    );
+    assert_eq!(
+        labels["org.opencontainers.image.source"],
+        "https://example.org/a/b.git"
+    );
+    assert_eq!(labels["io.praxis.governance"], "ADR-1");
+    assert_eq!(workshop.image()["digest"], image["digest"]);
+}
+
+#[test]
+fn a_label_that_contradicts_the_base_stops_the_build() {
+    let workshop = Workshop::new();
+    let text = format!("FROM localhost/base:1\nLABEL x=y \\\n  org.opencontainers.image.base.digest={OLD}\n");
+    workshop.write("Dockerfile", &text);
+    workshop.image();
+    workshop.write("praxis.toml", "preset = \"adr-0032\"\n");
+    let built = workshop.run(&["build", "-t", "x", "."]);
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    assert_eq!(built.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("org.opencontainers.image.base.digest says sha256:aaaa"),
+        "{said}"
+    );
+    assert!(said.contains("Dockerfile:3:3"), "{said}");
+    workshop.write("praxis.toml", "[imag]\n");
+    let built = workshop.run(&["build", "-t", "x", "."]);
+    assert!(String::from_utf8_lossy(&built.stderr).contains("praxis.toml:1:2: unknown field `imag`"));
+}
+
 /// An image of the store: its digest goes into the Dockerfile that starts from its name.
 #[test]
 fn images_of_the_store_are_pinned() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = tempfile::tempdir().unwrap();
-    let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_praxis"))
-            .args(arguments)
-            .current_dir(directory.path())
-            .env("PRAXIS_ROOT", store.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    };
-    fs::create_dir(directory.path().join("base")).unwrap();
-    fs::write(
-        directory.path().join("base/Containerfile"),
-        "FROM scratch\nCOPY Containerfile /a\n",
-    )
-    .unwrap();
-    let printed = run(&[
-        "build",
-        "--quiet",
-        "-t",
-        "localhost/base:1",
-        "-f",
-        "base/Containerfile",
-        "base",
-    ]);
-    let digest = printed.trim().lines().last().unwrap().to_string();
-    let text = "FROM localhost/base:1\nLABEL org.opencontainers.image.base.digest=x\nCMD [\"/a\"]\n";
-    fs::write(directory.path().join("Dockerfile"), text).unwrap();
-    run(&["pin", "Dockerfile"]);
+    let workshop = Workshop::new();
+    workshop.write(
+        "Dockerfile",
+        "FROM localhost/base:1\nLABEL org.opencontainers.image.base.digest=x\nCMD [\"/a\"]\n",
+    );
+    assert!(workshop.run(&["pin", "Dockerfile"]).status.success());
+    let digest = &workshop.base;
     let expected = format!(
         "# localhost/base:1\nFROM localhost/base:1@{digest}\nLABEL org.opencontainers.image.base.digest={digest}\n\
          CMD [\"/a\"]\n"
     );
     assert_eq!(
-        fs::read_to_string(directory.path().join("Dockerfile")).unwrap(),
+        fs::read_to_string(workshop.directory.path().join("Dockerfile")).unwrap(),
         expected
     );
-    run(&["pin", "--check", "--update", "Dockerfile"]);
-    run(&["build", "--quiet", "."]);
+    assert!(
+        workshop
+            .run(&["pin", "--check", "--update", "Dockerfile"])
+            .status
+            .success()
+    );
+    workshop.image();
 }

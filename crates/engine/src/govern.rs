@@ -1,0 +1,185 @@
+//! What an image says about itself: annotations always, labels where praxis.toml says so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use praxis_check::Policy;
+use praxis_dockerfile::{Dockerfile, Kind};
+use praxis_oci::Reference;
+use praxis_plan::{Plan, StageBase};
+use praxis_source::{Diagnostic, SourceFile, Span};
+
+use crate::sources::git;
+use crate::{BuildRequest, ContextSource, EngineError};
+
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+const REVISION: &str = "org.opencontainers.image.revision";
+const SOURCE: &str = "org.opencontainers.image.source";
+const CREATED: &str = "org.opencontainers.image.created";
+/// No policy is larger.
+const LARGEST: u64 = 1 << 20;
+
+/// What is known about a target before it is built.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    revision: Option<String>,
+    source: Option<String>,
+    policy: Policy,
+}
+
+impl Origin {
+    /// Reads the policy of the context's directory and asks git for the commit. Other contexts have neither.
+    pub fn of(request: &BuildRequest) -> Result<Origin, EngineError> {
+        let ContextSource::Directory(directory) = &request.context else {
+            return Ok(Origin::default());
+        };
+        Ok(Origin {
+            revision: git(
+                directory,
+                &["log", "-1", "--no-show-signature", "--format=%H", "HEAD", "--"],
+            ),
+            source: git(directory, &["config", "--get", "remote.origin.url"]).and_then(|url| address(&url)),
+            policy: policy(directory)?,
+        })
+    }
+
+    /// The facts about the image of a plan. What is not known is left out.
+    fn facts(&self, plan: &Plan) -> BTreeMap<String, String> {
+        let base = base(plan);
+        let created = plan.stages[plan.target].config.created.clone();
+        let all = [
+            (BASE_NAME, base.as_ref().map(|(name, _)| name.clone())),
+            (BASE_DIGEST, base.map(|(_, digest)| digest)),
+            (REVISION, self.revision.clone()),
+            (SOURCE, self.source.clone()),
+            (CREATED, created),
+        ];
+        let known = all
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_string(), value?)));
+        known.collect()
+    }
+
+    /// The annotations of the manifest: the facts, then what the request says.
+    pub fn annotations(&self, plan: &Plan, request: &BuildRequest) -> BTreeMap<String, String> {
+        let mut annotations = self.facts(plan);
+        annotations.extend(request.annotations.clone());
+        annotations
+    }
+
+    /// Sets the labels that the policy asks for.
+    ///
+    /// # Errors
+    /// If there is a policy and a label of the Dockerfile says something else than is true.
+    pub fn label(
+        &self,
+        plan: &mut Plan,
+        request: &BuildRequest,
+        tree: &Dockerfile,
+        file: &SourceFile,
+    ) -> Result<(), Diagnostic> {
+        if !self.policy.present {
+            return Ok(());
+        }
+        let mut facts = self.facts(plan);
+        if let Some(governance) = &self.policy.image.governance {
+            facts.insert(self.policy.governance_label().into(), governance.clone());
+        }
+        let target = plan.target;
+        let labels = &mut plan.stages[target].config.config.labels;
+        for (key, value) in facts {
+            let written = labels
+                .get(&key)
+                .filter(|written| !matches!(written.as_str(), "" | "unknown"));
+            let given = request.labels.contains_key(&key) || key == CREATED;
+            match written {
+                Some(written) if *written != value && !given => {
+                    let message = format!("the label {key} says {written}, but it is {value}");
+                    let help = "correct the label (praxis check --fix), or leave it to praxis build";
+                    return Err(Diagnostic::error(message, place(tree, file, &key)).with_help(help));
+                }
+                None if self.policy.sets_labels() => _ = labels.insert(key, value),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Name and digest of the image that the target starts from, itself or through other stages.
+fn base(plan: &Plan) -> Option<(String, String)> {
+    let mut stage = &plan.stages[plan.target];
+    while let StageBase::Stage(index) = &stage.base {
+        stage = &plan.stages[*index];
+    }
+    let StageBase::Image(image) = &stage.base else {
+        return None;
+    };
+    let reference: Reference = image.reference.parse().ok()?;
+    let digest = reference.digest().unwrap_or(&image.manifest).to_string();
+    let tagged = match reference.tag() {
+        Some(tag) => format!("{}:{tag}", reference.name()),
+        None if reference.digest().is_some() => reference.name(),
+        None => format!("{}:latest", reference.name()),
+    };
+    Some((tagged, digest))
+}
+
+fn policy(directory: &Path) -> Result<Policy, EngineError> {
+    let path = directory.join("praxis.toml");
+    // A link could lead out of the context.
+    let is_file = path
+        .symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() < LARGEST);
+    if !is_file {
+        return Ok(Policy::default());
+    }
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
+    Policy::parse(&text).map_err(|error| EngineError::user(error.to_string()))
+}
+
+/// Where the label is written.
+fn place(tree: &Dockerfile, file: &SourceFile, key: &str) -> Span {
+    let labels = tree
+        .instructions()
+        .filter(|one| matches!(one.kind, Kind::Label(_)));
+    let found = labels.filter_map(|one| Some((one.span, file.slice(one.span).rfind(key)?)));
+    let found = found.map(|(span, at)| Span::new(span.start + at, span.start + at + key.len()));
+    found.last().unwrap_or_default()
+}
+
+/// The address without user and password; nothing if it is a path of this machine.
+fn address(url: &str) -> Option<String> {
+    if let Some((scheme, rest)) = url.split_once("://") {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let known = ["https", "http", "ssh", "git"].contains(&scheme);
+        return known.then(|| format!("{scheme}://{host}/{path}"));
+    }
+    let (host, path) = url.split_once(':').filter(|(host, _)| !host.contains('/'))?;
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Some(format!("ssh://{host}/{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_hold_no_credentials_and_no_paths() {
+        for (url, expected) in [
+            (
+                "https://user:token@example.org/a/b.git",
+                Some("https://example.org/a/b.git"),
+            ),
+            ("git@example.org:a/b.git", Some("ssh://example.org/a/b.git")),
+            ("ssh://git@example.org/a", Some("ssh://example.org/a")),
+            ("/home/somebody/a", None),
+            ("file:///home/somebody/a", None),
+        ] {
+            assert_eq!(address(url).as_deref(), expected, "{url}");
+        }
+    }
+}
