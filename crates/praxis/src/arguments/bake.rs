@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 
 use super::{Call, ProgressMode};
 
@@ -30,8 +30,8 @@ pub struct BakeOptions {
     /// Print what would be built as JSON, build nothing.
     #[arg(long)]
     pub print: bool,
-    /// List targets or variables, build nothing.
-    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "print")]
+    /// List targets or variables, build nothing; type=targets|variables,format=json gives JSON.
+    #[arg(long, value_name = "WHAT", value_parser = parse_list, conflicts_with = "print")]
     pub list: Option<List>,
     /// Report what is doubtful in the Dockerfiles, build nothing; exit status 1 if there is anything.
     #[arg(long)]
@@ -70,16 +70,52 @@ pub struct BakeOptions {
 }
 
 /// `--list`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum List {
-    /// Targets and groups.
-    Targets,
-    /// The same as JSON.
-    #[value(name = "type=targets,format=json")]
-    TargetsJson,
-    /// Variables.
-    Variables,
-    /// The same as JSON.
-    #[value(name = "type=variables,format=json")]
-    VariablesJson,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Variables, or else targets and groups.
+    pub variables: bool,
+    /// JSON, or else a table.
+    pub json: bool,
+}
+
+/// Reads `targets`, `variables` or `type=…,format=table|json`.
+fn parse_list(text: &str) -> Result<List, String> {
+    let pairs = match text.contains('=') {
+        true => praxis_bake::csv::pairs(text)?,
+        false => vec![("type".to_string(), text.to_string())],
+    };
+    let mut list = List {
+        variables: false,
+        json: false,
+    };
+    let mut kind = None;
+    for (key, value) in pairs {
+        match (key.as_str(), value.as_str()) {
+            ("type", "targets" | "variables") => kind = Some(value == "variables"),
+            ("format", "table" | "json") => list.json = value == "json",
+            _ => {
+                return Err(format!(
+                    "{key}={value} is not known: use targets or variables, and format=table or json"
+                ));
+            }
+        }
+    }
+    list.variables = kind.ok_or("type=targets or type=variables is missing")?;
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_of_list() {
+        let list = |text| parse_list(text).map(|list| (list.variables, list.json));
+        assert_eq!(list("targets"), Ok((false, false)));
+        assert_eq!(list("type=variables,format=json"), Ok((true, true)));
+        assert_eq!(list("type=targets,format=table"), Ok((false, false)));
+        for wrong in ["", "groups", "format=json", "type=targets,format=xml"] {
+            assert!(list(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -113,6 +113,9 @@ fn what_lies_outside_needs_a_grant() {
         }
         target "linked" { context = "link" }
         target "agent" { ssh = ["default"] }
+        target "named" { secret = ["id=../outside/secret"] }
+        target "repository" { context = "file:///repository.git#main" }
+        target "tree" { contexts = { x = "oci-layout:///layout@sha256:0" } }
         "#,
     );
     let ended = place.bake(&[]);
@@ -122,6 +125,15 @@ fn what_lies_outside_needs_a_grant() {
     assert!(!place.path("../outside/out").exists());
     std::os::unix::fs::symlink("../outside", place.path("link")).unwrap();
     assert!(place.bake(&["linked"]).error(1).contains("--allow=fs.read=link"));
+    for (target, path) in [
+        ("named", "../outside/secret"),
+        ("repository", "/repository.git"),
+        ("tree", "/layout"),
+    ] {
+        let ended = place.bake(&[target]);
+        let flag = format!("--allow=fs.read={path} ");
+        assert!(ended.error(1).contains(&flag), "{}", ended.stderr);
+    }
     assert!(place.bake(&["agent"]).error(1).contains("--allow=ssh"));
     assert!(
         place

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use praxis_bake::{Entry, Resolved, Target, is_remote, path};
+use praxis_bake::{Entry, Resolved, Secret, Target, is_remote, path};
 
 use crate::arguments::BakeOptions;
 use crate::failure::Failure;
@@ -125,6 +125,7 @@ fn real(path: &Path) -> PathBuf {
 fn read(target: &Target) -> Vec<String> {
     let mut paths = Vec::new();
     let context = target.context.as_deref().unwrap_or(".");
+    paths.extend(local_repository(context));
     if !is_remote(context) {
         paths.push(context.to_string());
         let dockerfile = target.dockerfile.as_deref().unwrap_or("Dockerfile");
@@ -140,6 +141,7 @@ fn read(target: &Target) -> Vec<String> {
         paths.push(dockerfile.to_string());
     }
     for value in target.contexts.values() {
+        paths.extend(local_repository(value));
         let layout = value
             .strip_prefix("oci-layout://")
             .or(value.strip_prefix("cwd://"));
@@ -149,11 +151,25 @@ fn read(target: &Target) -> Vec<String> {
             None => paths.push(value.clone()),
         }
     }
-    let files = target.secrets.iter().map(|secret| secret.file.clone());
-    paths.extend(files.filter(|file| !file.is_empty()));
+    paths.extend(target.secrets.iter().filter_map(secret));
     paths.extend(target.ssh.iter().flat_map(|key| key.paths.iter().cloned()));
     paths.extend(places(&target.cache_from, "src"));
     paths
+}
+
+/// The file of a secret. One without a source can be a file of its name.
+fn secret(secret: &Secret) -> Option<String> {
+    match (secret.file.as_str(), secret.variable.as_str()) {
+        ("", "") => Some(secret.id.clone()),
+        ("", _) => None,
+        (file, _) => Some(file.to_string()),
+    }
+}
+
+/// The path of an address that leads to a repository of this machine.
+fn local_repository(address: &str) -> Option<String> {
+    let path = address.strip_prefix("file://")?;
+    Some(path.split(['#', '?']).next().unwrap_or_default().to_string())
 }
 
 /// Paths of this machine that a target writes.

@@ -8,14 +8,14 @@ use crate::progress::sanitize;
 
 /// The list as text.
 pub fn text(list: List, bake: &Bake) -> String {
-    match list {
-        List::Targets => table(
+    match (list.variables, list.json) {
+        (false, false) => table(
             ["TARGET", "DESCRIPTION"],
             &targets(bake),
             |(name, description, _)| [name.clone(), description.clone()],
         ),
-        List::TargetsJson => json_text(&Value::Array(targets(bake).into_iter().map(object).collect())),
-        List::Variables => table(
+        (false, true) => json_text(&Value::Array(targets(bake).into_iter().map(object).collect())),
+        (true, false) => table(
             ["VARIABLE", "TYPE", "VALUE", "DESCRIPTION"],
             &bake.variables,
             |variable| {
@@ -28,7 +28,7 @@ pub fn text(list: List, bake: &Bake) -> String {
                 ]
             },
         ),
-        List::VariablesJson => json_text(&json!(bake.variables)),
+        (true, true) => json_text(&json!(bake.variables)),
     }
 }
 

@@ -34,7 +34,11 @@ fn arguments(options: &BakeOptions, target: &Target) -> Result<Vec<String>, Fail
     let mut line = vec!["praxis".to_string(), "build".into()];
     let mut add = |name: &str, value: &str| line.push(format!("--{name}={value}"));
     add("jobs", &options.jobs.to_string());
-    add("file", &file(&context, &dockerfile, target));
+    // A remote context may be the Dockerfile itself.
+    let is_plain = target.dockerfile_inline.is_none() && dockerfile == "Dockerfile";
+    if !(is_plain && praxis_bake::is_remote(&context)) {
+        add("file", &file(&context, &dockerfile, target));
+    }
     for (name, values) in [("tag", &target.tags), ("platform", &target.platforms)] {
         for value in values.iter().flatten() {
             let is_local = name == "platform" && value == "local";
