@@ -240,8 +240,8 @@ pub(crate) fn set(target: &mut Target, name: &str, value: &Value) -> Result<(), 
         "ssh" => target.ssh = list(value)?,
         "platforms" => target.platforms = Some(texts(value)?),
         "output" => target.outputs = Some(list::<Export>(value)?.into_iter().map(|it| it.0).collect()),
-        "pull" => target.pull = Some(value.to_bool()?),
-        "no-cache" => target.no_cache = Some(value.to_bool()?),
+        "pull" => target.pull = Some(flag(value)?),
+        "no-cache" => target.no_cache = Some(flag(value)?),
         "network" => target.network = text(value)?,
         "no-cache-filter" => target.no_cache_filter = texts(value)?,
         "shm-size" => target.shm_size = text(value)?,
@@ -252,6 +252,15 @@ pub(crate) fn set(target: &mut Target, name: &str, value: &Value) -> Result<(), 
         other => return Err(format!("{other} is not supported")),
     }
     Ok(())
+}
+
+/// A truth value, also in the words of the documentation of buildx: `1` and `"always"`.
+fn flag(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Number(number) if *number == 0.0 || *number == 1.0 => Ok(*number == 1.0),
+        Value::Text(text) if text == "always" => Ok(true),
+        other => other.to_bool(),
+    }
 }
 
 fn text(value: &Value) -> Result<Option<String>, String> {

@@ -372,3 +372,18 @@ fn variables_of_the_call_come_first() {
         .unwrap();
     assert_eq!(resolved.targets["default"].args["a"], "call");
 }
+
+#[test]
+fn a_group_comes_before_a_target_of_its_name() {
+    let printed = hcl(
+        "target \"default\" { tags = [\"never\"] }\ngroup \"default\" { targets = [\"a\", \"b\"] }\n\
+         target \"a\" { no-cache = 1 }\ntarget \"b\" { pull = \"always\" }\n",
+    );
+    assert_eq!(
+        printed["target"],
+        json!({
+            "a": {"context": ".", "dockerfile": "Dockerfile", "no-cache": true},
+            "b": {"context": ".", "dockerfile": "Dockerfile", "pull": true}
+        })
+    );
+}
