@@ -1,4 +1,5 @@
 """The two builders: praxis, and a buildah that is given the same bases and the same loans."""
+import copy
 import json
 import os
 import shutil
@@ -47,14 +48,14 @@ class Praxis:
 
     def __init__(self, program, work, layouts):
         self.program, self.work, self.store = program, work, work / "store"
-        self.contexts = []
+        self.prefix, self.contexts = [], []
         for folder, names in layouts:
             for name in names:
                 self.contexts += ["--build-context", f"{name}=oci-layout://{folder}"]
 
     def command(self, context, arguments, output):
         # Never the name of a Dockerfile only: options of the case come first, as a user would write them.
-        return [self.program, "--root", str(self.store), "build", "--progress", "plain", *arguments, *self.contexts,
+        return [*self.prefix, self.program, "--root", str(self.store), "build", "--progress", "plain", *arguments, *self.contexts,
                 "--output", output, str(context)]
 
     def build(self, context, arguments, out):
@@ -66,6 +67,25 @@ class Praxis:
 
     def read(self, out, cache):
         return image.Image(*image.oci_layout(out), cache)
+
+    def copied_for(self, user, folder):
+        """The same praxis run by `user`, with what it reads and its store in `folder`."""
+        other = copy.copy(self)
+        other.program, other.store = shutil.copy(self.program, folder / "praxis"), folder / "store"
+        other.prefix = ["runuser", "-u", user, "--", "env", f"HOME={folder}"]
+        other.contexts = []
+        for option in self.contexts[1::2]:
+            name, layout = option.split("=oci-layout://")
+            bases_folder = folder / "bases" / Path(layout).name
+            if not bases_folder.is_dir():
+                shutil.copytree(layout, bases_folder)
+            other.contexts += ["--build-context", f"{name}=oci-layout://{bases_folder}"]
+        return other
+
+    def digest(self, context, arguments, out):
+        """The digest of the image's manifest."""
+        self.build(context, arguments, out)
+        return json.loads((out / "index.json").read_text())["manifests"][0]["digest"]
 
     def lent(self, folder):
         """Lets praxis show what it lends, and writes it down for `lending-runtime`."""
@@ -111,7 +131,10 @@ class Buildah:
         # BuildKit knows one format, with health checks and shells; buildah's docker format is that one.
         _, seconds = self.call(
             "build", "--layers", "--pull=never", "--format", "docker", "--network", "host", "--isolation", "oci",
-            "--runtime", str(self.work / "loan/lending-runtime"), "--source-date-epoch", epoch(self.work), "--rewrite-timestamp",
+            "--runtime", str(self.work / "loan/lending-runtime"),
+            # Docker's default capabilities, which BuildKit grants, are more than buildah's.
+            "--cap-add", "MKNOD,NET_RAW,AUDIT_WRITE",
+            "--source-date-epoch", epoch(self.work), "--rewrite-timestamp",
             *arguments, "--tag", tag, str(context))
         self.call("push", "--quiet", tag, f"docker-archive:{out}")
         return seconds

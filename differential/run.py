@@ -4,6 +4,7 @@ import fnmatch
 import json
 import os
 import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def main():
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--fresh", action="store_true", help="take nothing from earlier runs but bases")
     parser.add_argument("--judge", action="store_true", help="build nothing; apply the rules to the last run")
+    parser.add_argument("--user", help="instead of buildah, praxis as this user: the digests must be root's")
     parser.add_argument("--markdown", type=Path, help="write the table there")
     parser.add_argument("cases", nargs="*", default=[])
     given = parser.parse_args()
@@ -37,6 +39,8 @@ def main():
     layouts += [(bases.layout(given.praxis, work, name), names) for name, names in bases.declared().items()
                 if name == "debian" or used(names, chosen)]
     praxis = builders.Praxis(given.praxis, work, layouts)
+    if given.user:
+        raise SystemExit(as_user(given.user, praxis, chosen, work))
     praxis.lent(work / "loan")
     buildah = builders.Buildah(given.buildah, work, layouts)
     print(f"buildah {buildah.version}", flush=True)
@@ -61,12 +65,37 @@ def used(names, cases):
     return any(name.split(":")[0] + ":" in (case / "Dockerfile").read_text() for name in names for case in cases)
 
 
-def built(case, praxis, buildah, rules, work, more):
-    """Builds one case with both; keeps times and differences in the work directory."""
+def prepared(case, work, more):
+    """The context of a case, and its arguments."""
     options = case.with_suffix(".toml")
     arguments = tomllib.loads(options.read_text())["args"] if options.is_file() else []
-    arguments = [argument.replace("@CASE@", str(work / "context")) for argument in [*arguments, *more]]
     context = copied(case, work / "context")
+    return context, [argument.replace("@CASE@", str(context)) for argument in [*arguments, *more]]
+
+
+def as_user(user, praxis, chosen, work):
+    """Builds as root and as an ordinary user with a store of its own; the number of cases whose digests differ."""
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        own = Path(folder, "own")
+        own.mkdir()
+        shutil.chown(own, user, user)
+        other = praxis.copied_for(user, own)
+        for case in chosen:
+            context, arguments = prepared(case, Path(folder), ["--no-cache"])
+            digests = [builder.digest(context, arguments, out)
+                       for builder, out in ((praxis, work / "as-root"), (other, own / "as-user"))]
+            same = digests[0] == digests[1]
+            wrong += not same
+            print(f"{'same' if same else 'DIFFERENT':<14} {case.name:<32} {' '.join(sorted(set(digests)))}", flush=True)
+    print(f"{len(chosen) - wrong} passed, {wrong} failed")
+    return int(wrong > 0)
+
+
+def built(case, praxis, buildah, rules, work, more):
+    """Builds one case with both; keeps times and differences in the work directory."""
+    context, arguments = prepared(case, work, more)
     out = work / "cases" / case.name
     out.mkdir(parents=True, exist_ok=True)
     kept = {"seconds": {}, "differences": [], "unstable": []}
