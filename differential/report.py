@@ -27,8 +27,8 @@ def markdown(version, results, rules):
         "",
         "Written by `scripts/differential --publish`. Both builders get the same context, the same base images byte for",
         "byte and the same loans (certificates, mirrors). Compared are the merged trees (type, mode, owner, content,",
-        "links, extended attributes, times) and the configurations. Times show that both did the work; they are no",
-        "benchmark.",
+        "links, extended attributes, times) and the configurations. Seconds were taken on a busy machine, and",
+        "show that both did the work and are no benchmark.",
         "",
         f"{len(results)} cases: {same} without any difference, {passed - same} with named differences only, "
         f"{len(results) - passed} with others.",

@@ -1,2 +1,2 @@
-import attrs, packaging
+import attrs, iniconfig
 print(attrs.__version__)
