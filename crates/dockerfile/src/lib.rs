@@ -29,7 +29,7 @@ pub use glob::Glob;
 pub use heredoc::Heredoc;
 pub use ignore::{IgnoreError, IgnoreFile, IgnoreLine, IgnoreLineKind};
 pub use layout::{EditError, Layout, Piece, PieceKind};
-pub use mount::{CacheSharing, MountError, MountOptions, MountText, MountType};
+pub use mount::{CacheSharing, MountError, MountOptions, MountText, MountType, parse_size};
 pub use parse::{parse, parse_trigger};
 pub use path::{clean, resolve};
 pub use patterns::{Pattern, PatternError, Patterns, Verdict};

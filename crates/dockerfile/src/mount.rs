@@ -180,7 +180,7 @@ impl Reader {
             "readonly" | "ro" => self.read_only = Some(boolean(key, value)?),
             "readwrite" | "rw" => self.read_only = Some(!boolean(key, value)?),
             "required" => self.required = Some(boolean(key, value)?),
-            "size" => options.size = Some(bytes(value).ok_or(invalid(key, value))?),
+            "size" => options.size = Some(parse_size(value).ok_or(invalid(key, value))?),
             "id" => options.id = Some(value.into()),
             "sharing" => options.sharing = Some(sharing(value)?),
             "mode" => options.mode = Some(u32::from_str_radix(value, 8).map_err(|_| invalid(key, value))?),
@@ -276,7 +276,7 @@ fn unknown(key: &str, field: &str) -> String {
 }
 
 /// A size with a unit of 1024: `64`, `1m`, `1.5GiB`.
-fn bytes(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let lower = text.trim().to_lowercase();
     let end = lower
         .find(|c: char| !c.is_ascii_digit() && c != '.')

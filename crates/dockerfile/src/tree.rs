@@ -38,7 +38,7 @@ impl Dockerfile {
 /// What the comments at the start of a file set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directives {
-    /// `# syntax=`: named and otherwise not used.
+    /// `# syntax=`: the planner says whether that language is understood.
     pub syntax: Option<String>,
     /// `# escape=`; a backslash if there is none.
     pub escape: char,

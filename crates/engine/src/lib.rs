@@ -27,6 +27,7 @@ pub use history::{
     BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep, StepStatus,
 };
 pub use inspect::ImageDescription;
+pub use praxis_dockerfile::parse_size;
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use request::{

@@ -46,8 +46,14 @@ pub struct BuildRequest {
     pub add_hosts: Vec<String>,
     /// `--secret`, resolved by the caller to bytes.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// `--ssh ID[=SOCKET|KEY]`.
+    /// `--ssh ID[=SOCKET]`: agents' sockets.
     pub ssh: BTreeMap<String, PathBuf>,
+    /// `--ssh ID=KEY[,KEY…]`: private keys, read by the caller.
+    pub ssh_keys: BTreeMap<String, Vec<SecretSource>>,
+    /// `--shm-size`: bytes of `/dev/shm` in RUN steps.
+    pub shared_memory: Option<u64>,
+    /// `--ulimit`: names with soft and hard limits, `u64::MAX` for none.
+    pub resource_limits: Vec<(String, u64, u64)>,
     /// `--platform`; several give an index.
     pub platforms: Vec<Platform>,
     /// `--output`; empty: the image stays in the store only.
@@ -60,6 +66,8 @@ pub struct BuildRequest {
     pub dry_run: bool,
     /// `--allow security.insecure`.
     pub allow_insecure: bool,
+    /// `--allow network.host`.
+    pub allow_host_network: bool,
     /// What this machine lends to RUN steps.
     pub site: Site,
 }

@@ -171,6 +171,9 @@ impl<'a> Target<'a> {
         wanted.labels.clone_from(&self.request.labels);
         wanted.no_cache = self.request.no_cache;
         wanted.no_cache_filter.clone_from(&self.request.no_cache_filter);
+        wanted.allow_insecure = self.request.allow_insecure;
+        wanted.allow_host_network =
+            self.request.allow_host_network || self.request.network.as_deref() == Some("host");
         wanted.network = network(self.request.network.as_deref())?;
         wanted.created = rfc3339(Timestamp::seconds(self.epoch.seconds));
         if self.epoch.given {
@@ -267,6 +270,11 @@ impl<'a> Target<'a> {
             site: loan(&self.request.site),
             secrets: secrets(self.request),
             ssh: self.request.ssh.clone(),
+            ssh_keys: keys(self.request),
+            limits: praxis_solve::StepLimits {
+                shared_memory: self.request.shared_memory,
+                resources: self.request.resource_limits.clone(),
+            },
             add_hosts: add_hosts.collect::<Result<_, EngineError>>()?,
             allow_insecure: self.request.allow_insecure,
             blobs,
@@ -368,6 +376,15 @@ fn network(text: Option<&str>) -> Result<Option<NetworkMode>, EngineError> {
 }
 
 /// The secrets' bytes by id.
+fn keys(request: &BuildRequest) -> BTreeMap<String, Vec<Vec<u8>>> {
+    let bytes = |keys: &Vec<crate::SecretSource>| keys.iter().map(|key| key.bytes.clone()).collect();
+    request
+        .ssh_keys
+        .iter()
+        .map(|(id, keys)| (id.clone(), bytes(keys)))
+        .collect()
+}
+
 fn secrets(request: &BuildRequest) -> BTreeMap<String, Vec<u8>> {
     let secrets = request.secrets.iter();
     secrets

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use praxis_dockerfile::{CheckOptions, IgnoreFile, Kind, Stage, clean, nearest};
 use praxis_oci::{Platform, Reference};
-use praxis_source::{Diagnostic, Span};
+use praxis_source::{Diagnostic, Span, masked};
 
 use crate::expand::Context;
 use crate::variables::{self, Variables};
@@ -125,6 +125,45 @@ fn hint(name: &str, known: &[&str]) -> String {
     nearest(name, known)
         .map(|other| format!(" (did you mean {other}?)"))
         .unwrap_or_default()
+}
+
+/// How values begin that are keys to something: of code hosts, clouds, registries, and private keys themselves.
+const TOKENS: [&str; 17] = [
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "AKIA",
+    "ASIA",
+    "xoxb-",
+    "xoxp-",
+    "npm_",
+    "pypi-",
+    "dckr_pat_",
+    "sk_live_",
+    "eyJhbGciOi",
+];
+
+/// Whether a value looks like a token of a kind that many know, a private key, or an address with a password.
+pub(crate) fn looks_like_token(value: &str) -> bool {
+    let known = TOKENS
+        .iter()
+        .any(|start| value.starts_with(start) && value.len() >= start.len() + 12);
+    known || (value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----")) || masked(value) != value
+}
+
+/// A build argument whose value is a secret; the value is not shown.
+pub(crate) fn token_argument(name: &str, span: Span) -> Diagnostic {
+    let message = format!(
+        "The value given for ARG {name:?} looks like a secret: it is seen by the steps after it and kept in the history \
+         of the image"
+    );
+    Diagnostic::warning("SecretsUsedInArgOrEnv", message, span)
+        .with_help("mount it where it is used: RUN --mount=type=secret,id=…")
 }
 
 /// A WORKDIR that is relative although nothing in the file says to what.

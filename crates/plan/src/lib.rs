@@ -5,6 +5,7 @@
 
 mod check;
 mod expand;
+mod frontend;
 mod graph;
 mod mode;
 mod model;

@@ -31,6 +31,8 @@ pub struct Run {
     pub network: NetworkMode,
     /// `--security=insecure`.
     pub insecure: bool,
+    /// The host name it sees, if the build argument `BUILDKIT_SANDBOX_HOSTNAME` gives one.
+    pub hostname: Option<String>,
     /// Mounts, in order.
     pub mounts: Vec<Mount>,
     /// Scripts to be found below `/dev/pipes`, read-only, mode 0755.

@@ -5,6 +5,7 @@ use praxis_source::{Diagnostic, SourceFile};
 
 use crate::check;
 use crate::expand::Context;
+use crate::frontend;
 use crate::graph::{self, Found, Graph};
 use crate::stage::{Names, StageBuilder};
 use crate::variables::{self, Variables};
@@ -26,6 +27,7 @@ pub fn plan(
         file: source,
         tree: dockerfile,
     };
+    let newer = frontend::check(context, request).map_err(|error| vec![error])?;
     let globals = globals(context, request).map_err(|error| vec![error])?;
     let graph = graph::graph(context, &globals, request, bases)?;
     let (stages, mut found) = stages(context, &globals, request, &graph)?;
@@ -37,7 +39,8 @@ pub fn plan(
             .flat_map(|stage| &stage.steps)
             .flat_map(|step| step.warnings.clone()),
     );
-    let warnings = check::settle(context, request, found)?;
+    let mut warnings = check::settle(context, request, found)?;
+    warnings.splice(0..0, newer);
     let mut plan = Plan {
         stages,
         target,

@@ -452,6 +452,7 @@ fn the_request_has_the_last_word() {
     let mut request = request();
     request.labels.insert("over".into(), "cli".into());
     request.network = Some(NetworkMode::None);
+    request.allow_host_network = true;
     request.no_cache_filter = vec!["A".into()];
     let text = "FROM plain AS a\nRUN x\nFROM a\nLABEL over=file\nRUN y\nRUN --network=host z\n";
     let plan = planned(text, &request).unwrap();

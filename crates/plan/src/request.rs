@@ -46,6 +46,10 @@ pub struct PlanRequest {
     pub no_cache: bool,
     /// Stages whose steps may not come from the cache.
     pub no_cache_filter: Vec<String>,
+    /// `--allow security.insecure`: whether `RUN --security=insecure` is granted.
+    pub allow_insecure: bool,
+    /// `--allow network.host`: whether `RUN --network=host` is granted.
+    pub allow_host_network: bool,
     /// Network of `RUN` steps that do not choose one.
     pub network: Option<NetworkMode>,
     /// `SOURCE_DATE_EPOCH` for the environment of each `RUN` that has none.
@@ -65,6 +69,8 @@ impl PlanRequest {
             platform,
             no_cache: false,
             no_cache_filter: Vec::new(),
+            allow_insecure: false,
+            allow_host_network: false,
             network: None,
             source_date_epoch_for_run: None,
             created: "1980-01-01T00:00:00Z".into(),

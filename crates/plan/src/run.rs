@@ -24,6 +24,7 @@ pub(crate) fn run(
         );
         return Err(Diagnostic::error(message, instruction.span));
     }
+    entitled(stage, syntax, instruction)?;
     let (arguments, files) = command(stage, syntax);
     let mounts = mounts(stage, syntax, instruction)?;
     let mut environment = stage.variables.entries().to_vec();
@@ -43,10 +44,44 @@ pub(crate) fn run(
         user: stage.config.config.user.clone(),
         network: network(stage, syntax.network),
         insecure: syntax.insecure,
+        hostname: argument(stage, "BUILDKIT_SANDBOX_HOSTNAME"),
         mounts,
         files,
     };
     Ok(Outcome::layer(Operation::Run(Box::new(run)), history))
+}
+
+/// Refuses what the caller has not granted.
+fn entitled(stage: &StageBuilder, syntax: &Syntax, instruction: &Instruction) -> Result<(), Diagnostic> {
+    let host = syntax.network == Some(Network::Host);
+    let wanted = [
+        (
+            syntax.insecure && !stage.request.allow_insecure,
+            "security.insecure",
+            "--security",
+        ),
+        (
+            host && !stage.request.allow_host_network,
+            "network.host",
+            "--network",
+        ),
+    ];
+    match wanted.into_iter().find(|(refused, ..)| *refused) {
+        None => Ok(()),
+        Some((_, name, flag)) => {
+            let place = stage.context.place(flag, instruction.span);
+            let message = format!("{name} is not allowed: {flag} of this step asks for it");
+            Err(Diagnostic::error(message, place).with_help(format!(
+                "if the Dockerfile is trusted with that, grant it: --allow {name}"
+            )))
+        }
+    }
+}
+
+/// A build argument that steers the builder and needs no `ARG`.
+fn argument(stage: &StageBuilder, name: &str) -> Option<String> {
+    let given = stage.request.build_args.get(name)?;
+    (!given.is_empty()).then(|| given.clone())
 }
 
 fn set_missing(environment: &mut Vec<(String, String)>, entry: Option<(&str, String)>) {
@@ -159,7 +194,12 @@ fn mount(stage: &StageBuilder, options: MountOptions, number: usize) -> Result<M
         MountType::Cache => {
             let from = origin(stage, options.from.as_deref())?;
             let kind = MountKind::Cache {
-                id: options.id.unwrap_or_else(|| clean(&options.target)),
+                id: match argument(stage, "BUILDKIT_CACHE_MOUNT_NS") {
+                    Some(space) => {
+                        format!("{space}/{}", options.id.unwrap_or_else(|| clean(&options.target)))
+                    }
+                    None => options.id.unwrap_or_else(|| clean(&options.target)),
+                },
                 origin: from.filter(|origin| *origin != Origin::Scratch),
                 source,
                 sharing: match options.sharing {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use praxis_dockerfile::{Argument, Command, Instruction, Kind, Pair, clean, format_duration, resolve};
 use praxis_oci::{Healthcheck, History, ImageConfig, Platform};
-use praxis_source::Diagnostic;
+use praxis_source::{Diagnostic, masked};
 
 use crate::expand::Context;
 use crate::graph::{Found, Needed};
@@ -359,6 +359,12 @@ impl<'f> StageBuilder<'f> {
                 (None, Some(default)) => Some(self.expand(default, instruction)?),
                 (None, None) => None,
             };
+            if let Some(given) = self.request.build_args.get(&argument.name)
+                && check::looks_like_token(given)
+            {
+                self.warnings
+                    .push(check::token_argument(&argument.name, instruction.span));
+            }
             if let Some(value) = &value
                 && !variables::is_private(&argument.name)
             {
@@ -507,7 +513,7 @@ fn joined(pairs: &[(String, String)]) -> String {
 /// The instruction in one line, for display.
 fn display(instruction: &Instruction, trigger: bool) -> String {
     let words: Vec<&str> = instruction.text.split_whitespace().collect();
-    let text = words.join(" ");
+    let text = masked(&words.join(" "));
     let prefix = if trigger { "ONBUILD " } else { "" };
     let heredoc = match &instruction.kind {
         Kind::Run(run) => run.heredocs.first(),

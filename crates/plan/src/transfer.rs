@@ -2,7 +2,7 @@
 
 use praxis_dockerfile::{Expander, Heredoc, Instruction, Transfer, resolve};
 use praxis_oci::Digest;
-use praxis_source::Diagnostic;
+use praxis_source::{Diagnostic, masked};
 
 use crate::mode::mode;
 use crate::stage::{Outcome, StageBuilder};
@@ -20,8 +20,13 @@ pub(crate) fn transfer(
     let mut history = String::new();
     for word in &syntax.sources {
         let path = stage.expand(word, instruction)?;
-        history.push_str(&format!(" {path}"));
-        sources.push(source(path, add).map_err(failed)?);
+        let source = source(path.clone(), add).map_err(failed)?;
+        // What is in an address to get in is no part of what the image is made of.
+        match &source {
+            Source::Url(_) | Source::Git(_) => history.push_str(&format!(" {}", masked(&path))),
+            _ => history.push_str(&format!(" {path}")),
+        }
+        sources.push(source);
     }
     for heredoc in &syntax.heredocs {
         history.push_str(&format!(" <<{}", heredoc.name));

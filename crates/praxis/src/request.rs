@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 
 use praxis_engine::{BuildRequest, ContextSource, SecretSource, Site};
 
@@ -15,6 +16,8 @@ const SECRET_LIMIT: u64 = 500 * 1024;
 
 /// Longest Dockerfile accepted on standard input. Of an archive, the rest is left to the engine.
 const STDIN_LIMIT: u64 = 16 << 20;
+/// No private key is longer.
+const KEY_LIMIT: u64 = 64 << 10;
 
 /// Turns the command line into a request. Reads secrets, and standard input where the options ask for it (of an
 /// archive only the beginning: the caller adds the rest as a stream); all other paths are left to the engine.
@@ -53,9 +56,11 @@ pub fn build_request(
             .flat_map(|output| output.names.iter().cloned()),
     );
     check_tags(&tags)?;
-    let ssh = ssh(options, &context, environment)?;
+    let (ssh, ssh_keys) = ssh(options, &context, environment)?;
+    let allowed = |name: &str| options.entitlements.iter().any(|given| given == name);
     Ok(BuildRequest {
-        allow_insecure: false,
+        allow_insecure: allowed("security.insecure"),
+        allow_host_network: allowed("network.host"),
         context,
         dockerfile: options.file.clone(),
         stdin,
@@ -74,6 +79,13 @@ pub fn build_request(
         add_hosts: hosts(&options.add_hosts)?,
         secrets: secrets(&options.secrets, environment)?,
         ssh,
+        ssh_keys,
+        shared_memory: options.shm_size,
+        resource_limits: options
+            .ulimits
+            .iter()
+            .map(|limit| (limit.name.clone(), limit.soft, limit.hard))
+            .collect(),
         platforms: options.platforms.clone(),
         outputs: options
             .outputs
@@ -113,15 +125,11 @@ pub fn refuse_publishing(load: bool, push: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+const ENTITLEMENTS: [&str; 2] = ["network.host", "security.insecure"];
+
 fn refuse_unsupported(options: &BuildOptions) -> Result<(), Failure> {
     let refuse = |message: &str| Err(Failure::usage(message));
     refuse_publishing(options.load, options.push)?;
-    if options.shm_size.is_some() {
-        return refuse("--shm-size is not supported: /dev/shm of a RUN step has a fixed size");
-    }
-    if !options.ulimits.is_empty() {
-        return refuse("--ulimit is not supported: RUN steps keep the limits of the caller, see ulimit -a");
-    }
     for (flag, value) in [("--provenance", &options.provenance), ("--sbom", &options.sbom)] {
         if value
             .as_deref()
@@ -132,9 +140,11 @@ fn refuse_unsupported(options: &BuildOptions) -> Result<(), Failure> {
             )));
         }
     }
-    if let Some(other) = options.entitlements.iter().find(|name| *name != "network.host") {
+    let known = |name: &String| ENTITLEMENTS.contains(&name.as_str());
+    if let Some(other) = options.entitlements.iter().find(|name| !known(name)) {
         return Err(Failure::usage(format!(
-            "--allow {other} is refused: RUN steps are always sandboxed; only network.host is known"
+            "--allow {other} is no entitlement: there are {}",
+            ENTITLEMENTS.join(" and ")
         )));
     }
     if options.outputs.iter().filter(|output| output.is_stdout()).count() > 1 {
@@ -284,28 +294,54 @@ fn read_secret(option: &SecretOption, environment: &Environment) -> Result<Secre
     }
 }
 
+type Keys = BTreeMap<String, Vec<SecretSource>>;
+
 /// Agents and keys. A context that git fetches over ssh has the caller's agent without being asked.
 fn ssh(
     options: &BuildOptions,
     context: &ContextSource,
     environment: &Environment,
-) -> Result<BTreeMap<String, PathBuf>, Failure> {
+) -> Result<(BTreeMap<String, PathBuf>, Keys), Failure> {
     let agent = || {
         environment.path("SSH_AUTH_SOCK").ok_or_else(|| {
             Failure::failed("--ssh without a socket needs a running agent: SSH_AUTH_SOCK is not set")
         })
     };
-    let one = |option: &crate::arguments::SshOption| {
-        Ok((option.id.clone(), option.path.clone().map_or_else(agent, Ok)?))
-    };
-    let mut given: BTreeMap<String, PathBuf> = options.ssh.iter().map(one).collect::<Result<_, Failure>>()?;
+    let (mut sockets, mut keys) = (BTreeMap::new(), Keys::new());
+    for option in &options.ssh {
+        match option.paths.as_slice() {
+            [] => drop(sockets.insert(option.id.clone(), agent()?)),
+            [path] if is_socket(path) => drop(sockets.insert(option.id.clone(), path.clone())),
+            paths => {
+                let read = paths.iter().map(|path| key(&option.id, path));
+                keys.insert(option.id.clone(), read.collect::<Result<_, _>>()?);
+            }
+        }
+    }
     if context.is_ssh()
-        && given.is_empty()
+        && options.ssh.is_empty()
         && let Ok(path) = agent()
     {
-        given.insert("default".into(), path);
+        sockets.insert("default".into(), path);
     }
-    Ok(given)
+    Ok((sockets, keys))
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket())
+}
+
+/// A private key; what is in it is ssh's to judge.
+fn key(id: &str, path: &Path) -> Result<SecretSource, Failure> {
+    let failed = |why: String| Failure::failed(format!("--ssh {id}: {}: {why}", path.display()));
+    if is_socket(path) {
+        return Err(failed(
+            "a socket stands alone: it cannot be given together with keys".into(),
+        ));
+    }
+    let mut file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = read_limited(&mut file, KEY_LIMIT).map_err(|error| failed(error.to_string()))?;
+    Ok(SecretSource { bytes })
 }
 
 fn source_date_epoch(environment: &Environment) -> Result<Option<i64>, Failure> {

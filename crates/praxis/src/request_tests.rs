@@ -87,11 +87,9 @@ fn refused_options_say_what_to_do() {
     for (flag, why) in [
         (&["--load"][..], "type=docker,dest="),
         (&["--push"], "release operation"),
-        (&["--shm-size", "1g"], "not supported"),
-        (&["--ulimit", "nofile=1"], "not supported"),
         (&["--provenance=max"], "=false is accepted"),
         (&["--sbom=true"], "=false is accepted"),
-        (&["--allow", "security.insecure"], "always sandboxed"),
+        (&["--allow", "device"], "no entitlement"),
         (&["--add-host", "a"], "NAME:ADDRESS"),
         (&["--add-host", "a:b c"], "NAME:ADDRESS"),
         (&["--build-context", "x"], "NAME=VALUE"),
@@ -146,13 +144,30 @@ fn row_67_a_secret_is_not_shown_by_debug() {
 
 #[test]
 fn ssh_takes_the_agent_of_the_environment() {
-    let agent = request_with(
-        &["--ssh", "default", "--ssh", "k=/key", "."],
-        &[("SSH_AUTH_SOCK", "/agent")],
-    )
-    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, key) = (folder.path().join("s"), folder.path().join("key"));
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::fs::write(&key, "canary-9732").unwrap();
+    let (socket_option, key_option) = (
+        format!("s={}", socket.display()),
+        format!("k={0},{0}", key.display()),
+    );
+    let options = [
+        "--ssh",
+        "default",
+        "--ssh",
+        &socket_option,
+        "--ssh",
+        &key_option,
+        ".",
+    ];
+    let agent = request_with(&options, &[("SSH_AUTH_SOCK", "/agent")]).unwrap();
     assert_eq!(agent.ssh["default"], PathBuf::from("/agent"));
-    assert_eq!(agent.ssh["k"], PathBuf::from("/key"));
+    assert_eq!(agent.ssh["s"], socket);
+    assert_eq!(agent.ssh_keys["k"].len(), 2);
+    assert!(!format!("{agent:?}").contains("canary-9732"));
+    assert!(refusal(&["--ssh", "k=/no/such/key", "."]).contains("/no/such/key"));
+    assert!(refusal(&["--ssh", &format!("{socket_option},{}", key.display()), "."]).contains("stands alone"));
     assert!(
         request_with(&["--ssh", "default", "."], &[])
             .unwrap_err()

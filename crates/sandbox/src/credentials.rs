@@ -51,6 +51,49 @@ pub(crate) fn limit_processes(specification: &Specification) -> Option<String> {
     (!enforced).then(|| "the process limit (no writable control group; it does not bind root)".to_owned())
 }
 
+/// The resources that can be limited, by the names of ulimit options.
+pub(crate) const RESOURCES: [(&str, Resource); 14] = [
+    ("core", Resource::Core),
+    ("cpu", Resource::Cpu),
+    ("data", Resource::Data),
+    ("fsize", Resource::Fsize),
+    ("locks", Resource::Locks),
+    ("memlock", Resource::Memlock),
+    ("msgqueue", Resource::Msgqueue),
+    ("nice", Resource::Nice),
+    ("nofile", Resource::Nofile),
+    ("nproc", Resource::Nproc),
+    ("rss", Resource::Rss),
+    ("rtprio", Resource::Rtprio),
+    ("sigpending", Resource::Sigpending),
+    ("stack", Resource::Stack),
+];
+
+/// The names of resources that [`crate::Limits::resources`] can limit.
+pub fn limited_resources() -> impl Iterator<Item = &'static str> {
+    RESOURCES.iter().map(|(name, _)| *name)
+}
+
+fn limit_resources(specification: &Specification) -> Result<(), Failure> {
+    for (name, soft, hard) in &specification.resources {
+        let Some((_, resource)) = RESOURCES.iter().find(|(known, _)| known == name) else {
+            continue;
+        };
+        let bound = |value: u64| (value != u64::MAX).then_some(value);
+        let limit = Rlimit {
+            current: bound(*soft),
+            maximum: bound(*hard),
+        };
+        rustix::process::setrlimit(*resource, limit)
+            .during_with(|| format!("set the limit {name} of the step"))
+            .map_err(|failure| {
+                failure
+                    .remedy("an ordinary user cannot raise a hard limit: give a smaller one, see ulimit -aH")
+            })?;
+    }
+    Ok(())
+}
+
 /// Whether ids are the machine's own.
 pub(crate) fn is_initial_user_namespace() -> bool {
     std::fs::read_to_string("/proc/self/uid_map")
@@ -64,6 +107,7 @@ pub(crate) fn drop_privileges(specification: &Specification) -> Result<(), Failu
         maximum: Some(0),
     };
     rustix::process::setrlimit(Resource::Core, none).during("forbid core dumps")?;
+    limit_resources(specification)?;
     let kept = kept_capabilities(specification);
     if !specification.insecure {
         bound(kept).during("drop capabilities")?;

@@ -98,6 +98,7 @@ fn mount_root(specification: &Specification, trees: Vec<Option<Tree>>) -> Result
         root: root.as_fd(),
         devices: &devices,
         insecure: specification.insecure,
+        shared_memory: specification.shared_memory.unwrap_or(64 << 20),
     };
     system.mount()?;
     mount_all(root.as_fd(), base.as_fd(), &specification.mounts, trees)?;

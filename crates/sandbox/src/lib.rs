@@ -28,6 +28,7 @@ mod walk;
 mod watch;
 mod wire;
 
+pub use credentials::limited_resources;
 pub use error::SandboxError;
 pub use launch::{init_main, is_child};
 pub use probe::{Capability, State, probe};

@@ -84,6 +84,10 @@ pub struct Limits {
     pub wall_clock: Option<Duration>,
     /// Bytes of output handed on; the rest is read and dropped.
     pub output_bytes: Option<u64>,
+    /// Bytes that `/dev/shm` holds; 64 MiB unless given.
+    pub shared_memory: Option<u64>,
+    /// Limits of each process by the names of [`crate::limited_resources`]: soft and hard, `u64::MAX` for none.
+    pub resources: Vec<(String, u64, u64)>,
 }
 
 /// The origin of a bind mount, already resolved by the caller.

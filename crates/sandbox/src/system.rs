@@ -84,6 +84,8 @@ pub(crate) struct System<'a> {
     pub root: BorrowedFd<'a>,
     pub devices: &'a HostDevices,
     pub insecure: bool,
+    /// Bytes of /dev/shm.
+    pub shared_memory: u64,
 }
 
 impl System<'_> {
@@ -227,7 +229,7 @@ impl System<'_> {
             rustix::fs::symlinkat(target, &dev, name).during("make a link in /dev")?;
         }
         mount_terminals(dev.as_fd()).during("mount /dev/pts")?;
-        mount_shared_memory(dev.as_fd()).during("mount /dev/shm")?;
+        mount_shared_memory(dev.as_fd(), self.shared_memory).during("mount /dev/shm")?;
         mount_queues(dev.as_fd()).during("prepare /dev/mqueue")
     }
 }
@@ -241,8 +243,9 @@ fn mount_terminals(dev: BorrowedFd<'_>) -> Result<(), Errno> {
     attach(terminals.as_fd(), make_child(dev, b"pts", true)?.as_fd())
 }
 
-fn mount_shared_memory(dev: BorrowedFd<'_>) -> Result<(), Errno> {
-    let memory = new_mount("tmpfs", &[("size", "65536k"), ("mode", "01777")], INERT | NOEXEC)?;
+fn mount_shared_memory(dev: BorrowedFd<'_>, size: u64) -> Result<(), Errno> {
+    let size = size.to_string();
+    let memory = new_mount("tmpfs", &[("size", &size), ("mode", "01777")], INERT | NOEXEC)?;
     attach(memory.as_fd(), make_child(dev, b"shm", true)?.as_fd())
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Specification {
     pub no_new_privileges: bool,
     pub insecure: bool,
     pub process_limit: Option<u64>,
+    pub shared_memory: Option<u64>,
+    pub resources: Vec<(String, u64, u64)>,
     pub cgroup: Option<Octets>,
 }
 
@@ -156,6 +158,8 @@ pub(crate) fn specify(step: &Step, cgroup: Option<&Path>) -> (Specification, Vec
         no_new_privileges: step.no_new_privileges,
         insecure: step.insecure,
         process_limit: step.limits.pids,
+        shared_memory: step.limits.shared_memory,
+        resources: step.limits.resources.clone(),
         cgroup: cgroup.map(Octets::from),
     };
     (specification, descriptors)

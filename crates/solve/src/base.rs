@@ -144,6 +144,8 @@ fn run_scripts(
         },
         secrets: Default::default(),
         ssh: Default::default(),
+        ssh_keys: Default::default(),
+        limits: Default::default(),
         add_hosts: Vec::new(),
         epoch,
         allow_insecure: false,
@@ -160,6 +162,7 @@ fn run_scripts(
             user: String::new(),
             network: NetworkMode::None,
             insecure: false,
+            hostname: None,
             mounts: Vec::new(),
             files: Vec::new(),
         };

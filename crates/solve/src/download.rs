@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use praxis_layer::Timestamp;
 use praxis_oci::Hasher;
+use praxis_source::masked;
 
 use crate::SolveError;
 use crate::layers::Workshop;
@@ -24,7 +25,10 @@ pub(crate) fn download(
     url: &str,
     epoch: Timestamp,
 ) -> Result<SingleFile, SolveError> {
-    let wrong = |why: String| SolveError::user(format!("failed to load {url}: {why}"));
+    let wrong = |why: String| {
+        let (shown, why) = (masked(url), masked(&why));
+        SolveError::user(format!("failed to load {shown}: {why}"))
+    };
     let agent = agent(site, url).map_err(wrong)?;
     let mut response = agent.get(url).call().map_err(|error| wrong(error.to_string()))?;
     let modified = response
@@ -112,13 +116,10 @@ fn agent(site: &SiteLoan, url: &str) -> Result<ureq::Agent, String> {
 
 /// Whether `no_proxy` names the host of `url`.
 fn bypasses(site: &SiteLoan, url: &str) -> bool {
-    let host = url
-        .split("://")
-        .nth(1)
-        .unwrap_or_default()
-        .split(['/', ':'])
-        .next()
-        .unwrap_or_default();
+    let authority = url.split("://").nth(1).unwrap_or_default();
+    let authority = authority.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
     let list = site
         .proxies
         .iter()
@@ -137,14 +138,31 @@ fn bypasses(site: &SiteLoan, url: &str) -> bool {
 fn name_of(url: &str) -> Vec<u8> {
     let path = url.split("://").nth(1).unwrap_or(url);
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let name = match path.split_once('/') {
-        Some((_, path)) => path.rsplit('/').next().unwrap_or_default(),
-        None => "",
-    };
+    let path = path.split_once('/').and_then(|(_, path)| unescaped(path));
+    let path = path.unwrap_or_default();
+    let name = path
+        .split(|byte| *byte == b'/')
+        .rfind(|part| !part.is_empty())
+        .unwrap_or_default();
     match name {
-        "" | "." | ".." => b"__unnamed__".to_vec(),
-        name => name.as_bytes().to_vec(),
+        b"" | b"." | b".." => b"__unnamed__".to_vec(),
+        name if name.contains(&0) => b"__unnamed__".to_vec(),
+        name => name.to_vec(),
     }
+}
+
+/// `%20` and the like as the bytes they stand for; `None` for what is no escape.
+fn unescaped(path: &str) -> Option<Vec<u8>> {
+    let mut parts = path.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part
+            .get(..2)
+            .filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    Some(bytes)
 }
 
 /// Seconds since 1970 of an RFC 9110 date (`Sun, 06 Nov 1994 08:49:37 GMT`).
@@ -202,5 +220,10 @@ mod tests {
         assert_eq!(name_of("http://h/"), b"__unnamed__");
         assert_eq!(name_of("http://h"), b"__unnamed__");
         assert_eq!(name_of("http://h/a/.."), b"__unnamed__");
+        assert_eq!(name_of("http://h/a/b/"), b"b");
+        assert_eq!(name_of("http://h/a%20b%2Fc%C3%A9"), "cé".as_bytes());
+        assert_eq!(name_of("http://h/a/%2e%2E"), b"__unnamed__");
+        assert_eq!(name_of("http://h/a%00b"), b"__unnamed__");
+        assert_eq!(name_of("http://h/100%"), b"__unnamed__");
     }
 }

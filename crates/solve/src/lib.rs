@@ -3,6 +3,7 @@
 //! A [`Crew`] runs the stages of one or several plans side by side over one store, each plan with its [`Solver`]; [`Solution::image`] makes the image of it and
 //! [`export`] writes it where it is wanted. Nothing here prints or reads the environment; progress is [`Event`]s.
 
+mod agent;
 mod archive;
 mod base;
 mod cache;
@@ -51,6 +52,7 @@ pub use promise::Promise;
 pub use remote::{
     Access, ArchiveContext, Checkout, Context, FetchedAddress, GitAddress, Local, fetch_address, fetch_git,
 };
+pub use run::StepLimits;
 pub use site::SiteLoan;
 pub use solve::{Job, Label, Solution, SolveSettings, Solver, Workplace};
 pub use step_cache::{

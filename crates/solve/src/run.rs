@@ -14,6 +14,7 @@ use praxis_plan::{MountKind, NetworkMode, Run};
 use praxis_sandbox::{Limits, Mount, Network, RootFileSystem, SandboxError, Source, Step, User};
 
 use crate::SolveError;
+use crate::agent::{Access, StepAgent, Upstream};
 use crate::cache::{CacheLease, lease_cache};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, BoundTree};
@@ -23,14 +24,50 @@ use crate::state::State;
 /// The default search path where neither image nor Dockerfile sets one.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The host name a step sees unless the build gives another.
+const HOSTNAME: &str = "praxis";
+
+/// `--shm-size` and `--ulimit`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepLimits {
+    /// Bytes that `/dev/shm` holds, if not the usual 64 MiB.
+    pub shared_memory: Option<u64>,
+    /// Resource limits by name: soft and hard, `u64::MAX` for none.
+    pub resources: Vec<(String, u64, u64)>,
+}
+
 /// What RUN steps of one build share.
 pub(crate) struct RunSettings {
     pub site: SiteLoan,
     pub secrets: BTreeMap<String, Vec<u8>>,
     pub ssh: BTreeMap<String, PathBuf>,
+    pub ssh_keys: BTreeMap<String, Vec<Vec<u8>>>,
+    pub limits: StepLimits,
     pub add_hosts: Vec<(String, String)>,
     pub epoch: Timestamp,
     pub allow_insecure: bool,
+}
+
+/// What a step holds while it runs.
+#[derive(Default)]
+struct Held {
+    caches: Vec<CacheLease>,
+    agents: Vec<StepAgent>,
+}
+
+fn access_of(kind: &MountKind) -> Access {
+    match kind {
+        MountKind::Ssh { mode, uid, gid, .. } => Access {
+            mode: *mode,
+            uid: *uid,
+            gid: *gid,
+        },
+        _ => Access {
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+        },
+    }
 }
 
 /// A RUN step with its bind mounts resolved.
@@ -80,6 +117,7 @@ impl<'a> Prepared<'a> {
         field(&run.directory);
         field(&run.user);
         field(&format!("{:?} {}", run.network, run.insecure));
+        run.hostname.iter().for_each(|name| field(name));
         run.files.iter().for_each(|file| {
             field(&file.path);
             field(&file.content);
@@ -88,6 +126,9 @@ impl<'a> Prepared<'a> {
             field(name);
             field(address);
         });
+        if settings.limits != StepLimits::default() {
+            field(&format!("{:?}", settings.limits));
+        }
         for (mount, bind) in run.mounts.iter().zip(&self.binds) {
             hasher.field(mount.target.as_bytes());
             if let Some(bind) = bind {
@@ -117,9 +158,9 @@ impl<'a> Prepared<'a> {
         }
         self.set_root(&upper, state)?;
         let identity = state.accounts()?.identity(&self.run.user)?;
-        let mut leases = Vec::new();
+        let mut held = Held::default();
         let (mounts, secret_variables) =
-            self.mounts(workshop, state, settings, &scratch, fresh_caches, &mut leases)?;
+            self.mounts(workshop, state, settings, &scratch, fresh_caches, &mut held)?;
         let step = Step {
             root: RootFileSystem {
                 lowers,
@@ -134,21 +175,25 @@ impl<'a> Prepared<'a> {
                 gid: identity.gid,
                 groups: identity.groups,
             },
-            hostname: "praxis".into(),
+            hostname: self.run.hostname.clone().unwrap_or_else(|| HOSTNAME.into()),
             network: match self.run.network {
                 NetworkMode::None => Network::None,
                 NetworkMode::Default | NetworkMode::Host => Network::Host,
             },
             mounts,
-            hosts: hosts(&settings.add_hosts),
+            hosts: hosts(self.run.hostname.as_deref(), &settings.add_hosts),
             resolv_conf: settings.site.resolv_conf.clone(),
             read_only_root: false,
             no_new_privileges: identity.uid == 0,
             insecure: self.run.insecure && settings.allow_insecure,
-            limits: Limits::default(),
+            limits: Limits {
+                shared_memory: settings.limits.shared_memory,
+                resources: settings.limits.resources.clone(),
+                ..Limits::default()
+            },
         };
         let exit = praxis_sandbox::run(&step, output, cancel);
-        drop(leases);
+        drop(held);
         if cancel.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(SolveError::cancelled());
         }
@@ -217,7 +262,7 @@ impl<'a> Prepared<'a> {
         settings: &RunSettings,
         scratch: &praxis_store::Scratch,
         fresh_caches: bool,
-        leases: &mut Vec<CacheLease>,
+        held: &mut Held,
     ) -> Result<(Vec<Mount>, Vec<(String, String)>), SolveError> {
         let mut mounts = site_mounts(settings, state, self.run.network != NetworkMode::None)?;
         let mut variables = Vec::new();
@@ -237,7 +282,7 @@ impl<'a> Prepared<'a> {
                         target,
                         writable: !read_only,
                     });
-                    leases.push(lease);
+                    held.caches.push(lease);
                 }
                 MountKind::Tmpfs { size } => mounts.push(Mount::Tmpfs {
                     target,
@@ -276,20 +321,24 @@ impl<'a> Prepared<'a> {
                         });
                     }
                 }
-                MountKind::Ssh { id, required, .. } => match settings.ssh.get(id) {
-                    Some(socket) => {
-                        variables.push(("SSH_AUTH_SOCK".into(), mount.target.clone()));
-                        mounts.push(Mount::Socket {
-                            source: socket.clone(),
-                            target,
-                        });
-                    }
-                    None if *required => {
-                        return Err(SolveError::user(format!("ssh agent {id}: not found"))
-                            .with_hint(format!("give it with --ssh {id}")));
-                    }
-                    None => {}
-                },
+                MountKind::Ssh { id, required, .. } => {
+                    let upstream = match (settings.ssh.get(id), settings.ssh_keys.get(id)) {
+                        (Some(socket), _) => Upstream::Socket(socket),
+                        (None, Some(keys)) => Upstream::Keys(keys),
+                        (None, None) if *required => {
+                            return Err(SolveError::user(format!("ssh agent {id}: not found"))
+                                .with_hint(format!("give it with --ssh {id} or --ssh {id}=KEY")));
+                        }
+                        (None, None) => continue,
+                    };
+                    let agent = StepAgent::start(scratch, number, id, upstream, access_of(&mount.kind))?;
+                    variables.push(("SSH_AUTH_SOCK".into(), mount.target.clone()));
+                    mounts.push(Mount::Socket {
+                        source: agent.socket(),
+                        target,
+                    });
+                    held.agents.push(agent);
+                }
             }
         }
         for file in &self.run.files {
@@ -431,12 +480,15 @@ fn mount_key(kind: &MountKind) -> String {
         } => {
             format!("secret {id:?} {mode} {uid} {gid} {environment:?}")
         }
-        MountKind::Ssh { id, .. } => format!("ssh {id:?}"),
+        MountKind::Ssh {
+            id, mode, uid, gid, ..
+        } => format!("ssh {id:?} {mode} {uid} {gid}"),
     }
 }
 
-fn hosts(added: &[(String, String)]) -> String {
-    let mut text = String::from("127.0.0.1\tlocalhost praxis\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+fn hosts(hostname: Option<&str>, added: &[(String, String)]) -> String {
+    let name = hostname.unwrap_or(HOSTNAME);
+    let mut text = format!("127.0.0.1\tlocalhost {name}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (name, address) in added {
         text.push_str(&format!("{address}\t{name}\n"));
     }

@@ -22,7 +22,7 @@ use crate::numbers::{Numbers, origins_of};
 use crate::output_lines::Lines;
 use crate::promise::Promise;
 use crate::remote::{Access, Context};
-use crate::run::{Prepared, RunSettings};
+use crate::run::{Prepared, RunSettings, StepLimits};
 use crate::site::SiteLoan;
 use crate::source::SourceTree;
 use crate::state::State;
@@ -56,6 +56,10 @@ pub struct SolveSettings {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// ssh agents' sockets by id.
     pub ssh: BTreeMap<String, PathBuf>,
+    /// Private keys by id, as their files hold them.
+    pub ssh_keys: BTreeMap<String, Vec<Vec<u8>>>,
+    /// `--shm-size` and `--ulimit`.
+    pub limits: StepLimits,
     /// `--add-host`, name and address.
     pub add_hosts: Vec<(String, String)>,
     /// Whether `RUN --security=insecure` is allowed.
@@ -187,6 +191,8 @@ impl Solver {
                 site: settings.site.clone(),
                 secrets: settings.secrets.clone(),
                 ssh: settings.ssh.clone(),
+                ssh_keys: settings.ssh_keys.clone(),
+                limits: settings.limits.clone(),
                 add_hosts: settings.add_hosts.clone(),
                 epoch: settings.epoch,
                 allow_insecure: settings.allow_insecure,

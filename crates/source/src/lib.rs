@@ -2,8 +2,10 @@
 
 mod diagnostic;
 mod file;
+mod masked;
 mod render;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use file::{Position, SourceFile, Span};
+pub use masked::masked;
 pub use render::render;

@@ -28,7 +28,8 @@ fn excerpt(text: &mut String, file: &SourceFile, span: Span, width: usize) {
         place.line,
         place.column
     );
-    let line = file.line(place.line);
+    let line = crate::masked(file.line(place.line));
+    let line = line.as_str();
     if line.is_empty() {
         return;
     }
@@ -59,6 +60,7 @@ fn spaces(text: &str) -> String {
 
 /// Control and direction-changing characters as escapes, tabs as spaces.
 fn visible(text: &str) -> String {
+    let text = crate::masked(text);
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

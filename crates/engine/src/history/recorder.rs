@@ -228,7 +228,12 @@ fn blank(id: &BuildId, request: &BuildRequest) -> BuildRecord {
         tags: request.tags.clone(),
         build_args: arguments(&request.build_args),
         secrets: request.secrets.keys().cloned().collect(),
-        ssh: request.ssh.keys().cloned().collect(),
+        ssh: request
+            .ssh
+            .keys()
+            .chain(request.ssh_keys.keys())
+            .cloned()
+            .collect(),
         steps: Vec::new(),
         images: Vec::new(),
         outputs: Vec::new(),

@@ -4,7 +4,10 @@ use clap::{Args, ValueEnum, ValueHint};
 use praxis_engine::{CacheFrom, CacheTo};
 use praxis_oci::Platform;
 
-use super::{OutputOption, SecretOption, SshOption, parse_cache_from, parse_cache_to, parse_output};
+use super::{
+    LimitOption, OutputOption, SecretOption, SshOption, parse_cache_from, parse_cache_to, parse_output,
+    parse_size,
+};
 
 /// Options of `praxis build`.
 #[derive(Debug, Args)]
@@ -87,18 +90,19 @@ pub struct BuildOptions {
     /// Secret for RUN steps: id=NAME[,src=FILE|env=VARIABLE].
     #[arg(long = "secret", value_name = "SECRET")]
     pub secrets: Vec<SecretOption>,
-    /// SSH agent for RUN steps: default or ID=SOCKET.
-    #[arg(long, value_name = "ID[=SOCKET]")]
+    /// SSH agent for RUN steps that mount it: default, ID=SOCKET or ID=KEY[,KEY…]. Key files without a passphrase are
+    /// held by an ssh-agent of the step's own.
+    #[arg(long, value_name = "ID[=SOCKET|KEY]")]
     pub ssh: Vec<SshOption>,
-    /// Entitlement; network.host is always granted, others are refused.
+    /// What RUN steps may ask for: network.host for --network=host, security.insecure for --security=insecure.
     #[arg(long = "allow", value_name = "ENTITLEMENT")]
     pub entitlements: Vec<String>,
-    /// Refused: RUN steps have a /dev/shm of fixed size.
-    #[arg(long, value_name = "SIZE", hide_short_help = true)]
-    pub shm_size: Option<String>,
-    /// Refused: RUN steps keep the limits of the caller.
+    /// Size of /dev/shm in RUN steps; 64m unless given.
+    #[arg(long, value_name = "SIZE", hide_short_help = true, value_parser = parse_size)]
+    pub shm_size: Option<u64>,
+    /// Limit for the processes of RUN steps, as in nofile=1024:2048; -1 is no limit.
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]", hide_short_help = true)]
-    pub ulimits: Vec<String>,
+    pub ulimits: Vec<LimitOption>,
     /// Only false: attestations are not part of this version.
     #[arg(long, value_name = "false", hide_short_help = true)]
     pub provenance: Option<String>,

@@ -5,6 +5,7 @@ mod build;
 mod cache;
 mod check;
 mod history;
+mod limits;
 mod output;
 mod secret;
 
@@ -17,6 +18,7 @@ pub use build::{BuildOptions, Call, ProgressMode};
 pub use cache::{parse_cache_from, parse_cache_to};
 pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
 pub use history::{HistoryCommand, HistoryOptions};
+pub use limits::{LimitOption, parse_size};
 pub use output::{OutputOption, PUSH, parse_output};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 

@@ -53,32 +53,29 @@ impl std::str::FromStr for SecretOption {
     }
 }
 
-/// `--ssh ID[=SOCKET|KEY]`.
+/// `--ssh ID[=SOCKET|KEY[,KEY…]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshOption {
     /// Name that `RUN --mount=type=ssh,id=…` uses.
     pub id: String,
-    /// Socket or key file; `None`: the agent of the environment.
-    pub path: Option<PathBuf>,
+    /// One socket, or key files; empty: the agent of the environment.
+    pub paths: Vec<PathBuf>,
 }
 
 impl std::str::FromStr for SshOption {
     type Err = String;
 
     fn from_str(text: &str) -> Result<SshOption, String> {
-        let (id, path) = match text.split_once('=') {
-            Some((id, path)) => (id, Some(path)),
-            None => (text, None),
+        let (id, paths) = match text.split_once('=') {
+            Some((id, paths)) => (id, paths.split(',').collect()),
+            None => (text, Vec::new()),
         };
-        if id.is_empty() || path == Some("") {
-            return Err("write default, ID or ID=SOCKET".into());
-        }
-        if path.is_some_and(|path| path.contains(',')) {
-            return Err("one socket or key for an id; use several --ssh with different ids".into());
+        if id.is_empty() || paths.contains(&"") {
+            return Err("write default, ID, ID=SOCKET or ID=KEY[,KEY…]".into());
         }
         Ok(SshOption {
             id: id.into(),
-            path: path.map(PathBuf::from),
+            paths: paths.into_iter().map(PathBuf::from).collect(),
         })
     }
 }
@@ -117,9 +114,12 @@ mod tests {
 
     #[test]
     fn forms_of_ssh() {
-        assert_eq!("default".parse::<SshOption>().unwrap().path, None);
-        assert_eq!("k=/a".parse::<SshOption>().unwrap().path, Some("/a".into()));
-        assert!("=x".parse::<SshOption>().is_err());
-        assert!("a=b,c".parse::<SshOption>().is_err());
+        let paths = |text: &str| text.parse::<SshOption>().unwrap().paths;
+        assert_eq!(paths("default"), [PathBuf::new(); 0]);
+        assert_eq!(paths("k=/a"), [PathBuf::from("/a")]);
+        assert_eq!(paths("a=b,c"), [PathBuf::from("b"), PathBuf::from("c")]);
+        for text in ["=x", "a=", "a=b,"] {
+            assert!(text.parse::<SshOption>().is_err(), "{text}");
+        }
     }
 }

@@ -3,10 +3,12 @@
 mod bad_input;
 mod bench;
 mod cache;
+mod canaries;
 mod crash;
 mod determinism;
 mod environment;
 mod full_disk;
+mod granted;
 mod history;
 mod outputs;
 mod site;
