@@ -148,12 +148,17 @@ const TOKENS: [&str; 17] = [
     "eyJhbGciOi",
 ];
 
-/// Whether a value looks like a token of a kind that many know, a private key, or an address with a password.
-pub(crate) fn looks_like_token(value: &str) -> bool {
+/// Whether a value looks like a token of a kind that many know, or a private key.
+pub fn looks_like_token(value: &str) -> bool {
     let known = TOKENS
         .iter()
         .any(|start| value.starts_with(start) && value.len() >= start.len() + 12);
-    known || (value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----")) || masked(value) != value
+    known || (value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----"))
+}
+
+/// Whether a build argument's value is a secret by its looks: a token, a key, or an address with a password.
+pub(crate) fn looks_secret(value: &str) -> bool {
+    looks_like_token(value) || masked(value) != value
 }
 
 /// A build argument whose value is a secret; the value is not shown.

@@ -20,6 +20,7 @@ mod text;
 mod transfer;
 mod variables;
 
+pub use check::looks_like_token;
 pub use model::{ImageBase, Plan, Stage, StageBase, Step};
 pub use operation::{
     Add, Copy, Mode, Mount, MountKind, NetworkMode, Operation, Origin, Run, ScriptFile, Sharing, Source,

@@ -360,7 +360,7 @@ impl<'f> StageBuilder<'f> {
                 (None, None) => None,
             };
             if let Some(given) = self.request.build_args.get(&argument.name)
-                && check::looks_like_token(given)
+                && check::looks_secret(given)
             {
                 self.warnings
                     .push(check::token_argument(&argument.name, instruction.span));

@@ -58,7 +58,8 @@ impl Hidden {
 /// Build arguments as they may be on record.
 pub(crate) fn arguments(given: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
     let shown = |(name, value): (&String, &String)| {
-        let value = (!is_sensitive(name)).then(|| without_credentials(value));
+        let value = (!is_sensitive(name) && !praxis_plan::looks_like_token(value))
+            .then(|| without_credentials(value));
         (name.clone(), value)
     };
     given.iter().map(shown).collect()

@@ -40,7 +40,7 @@ pub struct BuildRecord {
     pub platforms: Vec<String>,
     /// Names that were given.
     pub tags: Vec<String>,
-    /// Build arguments; no value where the name sounds like a secret's.
+    /// Build arguments; no value where the name or the value looks like a secret's.
     pub build_args: BTreeMap<String, Option<String>>,
     /// Ids of secrets.
     pub secrets: Vec<String>,

@@ -71,7 +71,8 @@ fn found<'a>(directory: &Path, canaries: &[&'a str]) -> BTreeSet<(&'a str, Strin
 
 const FILE: &str = "canary-file-8f31aa02";
 const VARIABLE: &str = "canary-variable-77b0";
-const UNDECLARED: &str = "canary-undeclared-4c";
+/// Of a kind that many know: other values are on record, as what the build was asked for.
+const UNDECLARED: &str = "npm_canary-undeclared-4c";
 const PROXY: &str = "canary-proxy-password";
 const ADDRESS: &str = "canary-address-passwd";
 const REPOSITORY: &str = "canary-git-password-1";
