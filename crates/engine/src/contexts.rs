@@ -12,8 +12,8 @@ use praxis_solve::{
 use praxis_source::SourceFile;
 
 use crate::sources::{
-    Epoch, OpenContext, TEXT_LIMIT, dockerfile, dockerfile_at, dockerfile_from_stdin, dockerfile_text,
-    layout, located_in,
+    EPOCH_ARGUMENT, Epoch, OpenContext, TEXT_LIMIT, dockerfile, dockerfile_at, dockerfile_from_stdin,
+    dockerfile_text, head_time, layout, located_in,
 };
 use crate::{BuildRequest, ContextSource, EngineError};
 
@@ -59,8 +59,27 @@ impl Opener<'_> {
         }
     }
 
+    fn epoch(&self, commit: Option<i64>) -> Result<Epoch, EngineError> {
+        Epoch::of(self.request, commit, &|name| self.time_of(name))
+    }
+
+    /// The time of the commit that a named context is.
+    fn time_of(&self, name: &str) -> Result<Option<i64>, EngineError> {
+        let value = self.request.build_contexts.get(name);
+        match value {
+            Some(value) if Path::new(value).is_dir() => Ok(head_time(Path::new(value))),
+            Some(value) if GitAddress::names(value, Local::Refused) || value.starts_with("file://") => {
+                Ok(Some(self.checkout(value, Local::Refused)?.time()))
+            }
+            _ => Err(EngineError::user(format!(
+                "invalid {EPOCH_ARGUMENT}: {name}: it is a number of seconds since 1970, context, or the name of a \
+                 --build-context that is a git repository"
+            ))),
+        }
+    }
+
     fn directory(&self, directory: &Path) -> Result<Main, EngineError> {
-        let epoch = Epoch::of(self.request, None);
+        let epoch = self.epoch(None)?;
         let (source, path) = dockerfile(self.request, directory)?;
         let store = &self.workplace.store;
         let open = OpenContext::open(store, directory, path.as_deref(), epoch.context_times())?;
@@ -75,7 +94,7 @@ impl Opener<'_> {
 
     /// Standard input: an archive, or else a Dockerfile without a context.
     fn stdin(&self) -> Result<Main, EngineError> {
-        let epoch = Epoch::of(self.request, None);
+        let epoch = self.epoch(None)?;
         let head = self.request.stdin.as_deref().unwrap_or_default();
         let mut none: &[u8] = &[];
         let mut rest = self.request.stdin_rest.clone();
@@ -131,7 +150,7 @@ impl Opener<'_> {
 
     fn repository(&self, text: &str) -> Result<Main, EngineError> {
         let checkout = self.checkout(text, Local::Allowed)?;
-        let epoch = Epoch::of(self.request, Some(checkout.time()));
+        let epoch = self.epoch(Some(checkout.time()))?;
         let directory = checkout.directory();
         let source = match self.path_inside()? {
             Some(path) if path.as_os_str() == "-" => dockerfile_from_stdin(self.request)?,
@@ -155,7 +174,7 @@ impl Opener<'_> {
 
     /// An archive or a Dockerfile at an address.
     fn address(&self, address: &str) -> Result<Main, EngineError> {
-        let epoch = Epoch::of(self.request, None);
+        let epoch = self.epoch(None)?;
         let FetchedAddress { context, is_archive } =
             fetch_address(self.workplace, address, self.access, epoch.context_times())?;
         if is_archive {

@@ -18,6 +18,10 @@ use crate::{BuildRequest, ContextSource, EngineError};
 
 /// 1980-01-01, the earliest time that every archive format can hold.
 const FIXED_EPOCH: i64 = 315_532_800;
+/// The build argument that gives a build's time.
+pub(crate) const EPOCH_ARGUMENT: &str = "SOURCE_DATE_EPOCH";
+/// The last second of the year 9999.
+const LAST_EPOCH: i64 = 253_402_300_799;
 /// No Dockerfile and no ignore file is larger.
 pub(crate) const TEXT_LIMIT: u64 = 16 << 20;
 
@@ -30,19 +34,31 @@ pub(crate) struct Epoch {
 }
 
 impl Epoch {
-    /// The time of a build whose context is a commit of time `commit`, if it is one.
-    pub fn of(request: &BuildRequest, commit: Option<i64>) -> Epoch {
-        if let Some(seconds) = request.source_date_epoch {
-            return Epoch { seconds, given: true };
-        }
-        let seconds = match &request.context {
+    /// The time of a build whose context is a commit of time `commit`, if it is one. The build argument
+    /// `SOURCE_DATE_EPOCH` comes before the environment's: a number, `context` for the time of the context's commit,
+    /// or a name that `named` knows the time of.
+    pub fn of(
+        request: &BuildRequest,
+        commit: Option<i64>,
+        named: &dyn Fn(&str) -> Result<Option<i64>, EngineError>,
+    ) -> Result<Epoch, EngineError> {
+        let of_context = || match &request.context {
             ContextSource::Directory(path) => head_time(path),
             _ => commit,
         };
-        Epoch {
-            seconds: seconds.unwrap_or(FIXED_EPOCH),
-            given: false,
-        }
+        let argument = request.build_args.get(EPOCH_ARGUMENT).map(String::as_str);
+        let given = match argument.filter(|text| !text.is_empty()) {
+            None => request.source_date_epoch,
+            Some("context") => of_context(),
+            Some(text) => match text.parse() {
+                Ok(seconds) if (0..=LAST_EPOCH).contains(&seconds) => Some(seconds),
+                _ => named(text)?,
+            },
+        };
+        Ok(Epoch {
+            seconds: given.or_else(of_context).unwrap_or(FIXED_EPOCH),
+            given: given.is_some(),
+        })
     }
 
     /// The time that every file of a context gets: a checkout's own times are not part of the source.
@@ -51,8 +67,8 @@ impl Epoch {
     }
 }
 
-/// The commit time of the repository `directory` is in.
-fn head_time(directory: &Path) -> Option<i64> {
+/// The commit time of the repository `directory` is in, if it is in one.
+pub(crate) fn head_time(directory: &Path) -> Option<i64> {
     let arguments = ["log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--"];
     git(directory, &arguments)?.parse().ok()
 }

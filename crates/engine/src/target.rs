@@ -19,7 +19,7 @@ use crate::contexts::Opener;
 use crate::govern::Origin;
 use crate::history::Recorder;
 use crate::loan::loan;
-use crate::sources::{Epoch, OpenContext};
+use crate::sources::{EPOCH_ARGUMENT, Epoch, OpenContext};
 use crate::{BuildRequest, Compression, ContextSource, EngineError, Output, OutputKind};
 
 /// One target.
@@ -178,11 +178,9 @@ impl<'a> Target<'a> {
         wanted.created = rfc3339(Timestamp::seconds(self.epoch.seconds));
         if self.epoch.given {
             let epoch = self.epoch.seconds.to_string();
-            wanted
-                .build_args
-                .entry("SOURCE_DATE_EPOCH".into())
-                .or_insert(epoch);
+            wanted.build_args.insert(EPOCH_ARGUMENT.into(), epoch);
         } else {
+            wanted.build_args.remove(EPOCH_ARGUMENT);
             wanted.source_date_epoch_for_run = Some(self.epoch.seconds);
         }
         let mut plan = praxis_plan::plan(&self.source, &tree, &wanted, self.solver.bases())

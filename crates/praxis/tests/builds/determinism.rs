@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use praxis_testkit::{files_below, is_root};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, run};
 
 /// Owners, modes, links, removals, two stages side by side and files of the context.
 const DOCKERFILE: &str = r#"
@@ -158,4 +158,45 @@ fn command(program: &str, arguments: &[&str], directory: &Path) {
         "{program} {arguments:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn the_epoch_may_be_a_build_argument() {
+    let bench = Bench::with(
+        "FROM base\nARG SOURCE_DATE_EPOCH\nRUN touch /now && test \"$SOURCE_DATE_EPOCH\" = 1234567890\n\
+         RUN test \"$(stat -c %Y /now)\" = 1234567890\n",
+    );
+    let given = |value: &str| {
+        let argument = format!("SOURCE_DATE_EPOCH={value}");
+        let mut command = bench.build_command("store", &["--build-arg", &argument], "context");
+        command.env("SOURCE_DATE_EPOCH", "1");
+        run(command)
+    };
+    assert!(given("yesterday").error(1).contains("invalid SOURCE_DATE_EPOCH"));
+    let git = |arguments: &[&str]| {
+        let done = Command::new("git")
+            .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+            .args(arguments)
+            .current_dir(bench.path("context"))
+            .env("GIT_COMMITTER_DATE", "1234567890 +0000")
+            .status();
+        assert!(done.unwrap().success());
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "one"]);
+    let digest = given("1234567890").digest();
+    assert_eq!(given("context").digest(), digest);
+    let mut named = bench.build_command(
+        "store",
+        &[
+            "--build-context",
+            "src=context",
+            "--build-arg",
+            "SOURCE_DATE_EPOCH=src",
+        ],
+        "context",
+    );
+    named.env("SOURCE_DATE_EPOCH", "1");
+    assert_eq!(run(named).digest(), digest);
 }
