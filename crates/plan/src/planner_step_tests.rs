@@ -140,3 +140,11 @@ fn mounts_of_every_kind() {
         "device \"gpu\" is required, and praxis passes no devices to RUN"
     );
 }
+
+#[test]
+fn a_working_directory_has_an_end() {
+    let deep = format!("WORKDIR {}\n", "a/".repeat(1500));
+    let plan = good(&format!("FROM plain\n{deep}"));
+    assert_eq!(plan.stages[0].config.config.working_dir.len(), 3000);
+    assert!(error(&format!("FROM plain\n{deep}{deep}")).contains("longer than 4095 bytes"));
+}

@@ -15,6 +15,8 @@ use crate::{
 };
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The longest path that the kernel takes.
+const LONGEST_PATH: usize = 4095;
 /// What the history's comment says of entries made here.
 const COMMENT: &str = "praxis.dockerfile.v0";
 
@@ -485,6 +487,10 @@ impl<'f> StageBuilder<'f> {
         }
         self.workdir_set = true;
         let path = resolve(self.directory(), &path);
+        if path.len() > LONGEST_PATH {
+            let message = format!("WORKDIR is longer than {LONGEST_PATH} bytes: no process can be in it");
+            return Err(Diagnostic::error(message, instruction.span));
+        }
         self.config.config.working_dir = path.clone();
         let history = format!("WORKDIR {path}");
         if path == "/" {
