@@ -61,7 +61,12 @@ fn fields(text: &str) -> Result<Vec<(String, String)>, String> {
     if !text.contains('=') {
         return Err(refusal("registry"));
     }
-    csv::pairs(text)
+    let fields = csv::pairs(text)?;
+    // The type decides which other keys there are.
+    if let Some((_, kind)) = fields.iter().find(|(key, _)| key == "type") {
+        local(Some(kind))?;
+    }
+    Ok(fields)
 }
 
 fn given(key: &str, value: String) -> Result<Option<PathBuf>, String> {

@@ -106,8 +106,12 @@ fn arguments(options: &BakeOptions, target: &Target) -> Result<Vec<String>, Fail
     {
         if output.kind() == "docker" && output.field("dest").is_none() {
             return Err(
-                Failure::usage(format!("output type=docker without dest is refused: {LOAD}"))
-                    .with_hint(format!("--set {}.output=type=docker,dest=FILE", target.name)),
+                Failure::usage(format!("output type=docker without dest is refused: {LOAD}")).with_hint(
+                    format!(
+                        "--set {}.output=type=docker,dest=FILE, or type=image to keep it in the store",
+                        target.name
+                    ),
+                ),
             );
         }
         add("output", &output.option());
