@@ -180,8 +180,10 @@ impl<W: Write> State<W> {
     }
 
     fn result(&self, response: &praxis_engine::BuildResponse) -> String {
-        let Some(digest) = &response.digest else {
-            return String::new();
+        let digest = match (&response.digest, self.record.images.len()) {
+            (Some(digest), _) => digest.to_string(),
+            (None, 0 | 1) => return String::new(),
+            (None, images) => format!("{images} images"),
         };
         let took = units::duration(self.record.elapsed());
         match (response.cached, response.steps) {

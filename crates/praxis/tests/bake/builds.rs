@@ -181,3 +181,31 @@ fn caches_of_other_services_are_left_out() {
     }
     assert!(place.path("out/made").exists() && place.path("cache/index.json").exists());
 }
+
+#[test]
+fn images_of_several_targets_stay_in_the_store_under_their_names() {
+    let place = Place::new();
+    place
+        .write(
+            "docker-bake.hcl",
+            "target \"app\" {\n  name = \"app-${v}\"\n  matrix = { v = [\"a\", \"b\"] }\n  \
+             contexts = { base = \"oci-layout://base\" }\n  args = { V = v }\n  tags = [\"localhost/app:${v}\"]\n}\n",
+        )
+        .write("Dockerfile", "FROM base\nARG V\nLABEL v=$V\n");
+    let ended = place.bake(&["app", "--metadata-file", "meta.json"]).ok();
+    assert!(ended.stderr.contains("\nbuilt 2 images in "), "{}", ended.stderr);
+    let metadata: serde_json::Value = serde_json::from_str(&place.read("meta.json")).unwrap();
+    let digests: Vec<&str> = ["app-a", "app-b"]
+        .iter()
+        .map(|name| metadata[name]["containerimage.digest"].as_str().unwrap())
+        .collect();
+    assert_ne!(digests[0], digests[1]);
+    for (name, digest) in ["app-a", "app-b"].iter().zip(&digests) {
+        assert!(
+            ended.stderr.contains(&format!("\n{name}: {digest}\n")),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert_eq!(metadata["app-b"]["image.name"], "localhost/app:b");
+}

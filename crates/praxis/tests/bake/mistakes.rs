@@ -50,7 +50,6 @@ fn what_build_refuses_bake_refuses() {
         target "load" { output = ["type=docker"] }
         target "push" { output = ["type=image,push=true"] }
         target "attest" { attest = ["type=provenance,mode=max"] }
-        target "memory" { shm-size = "1g" }
         target "platform" { platforms = ["linux/amd64/v1/more"] }
         target "insecure" { entitlements = ["security.insecure"] }
         target "stdin" { context = "-" }
@@ -60,7 +59,6 @@ fn what_build_refuses_bake_refuses() {
         ("load", "there is no daemon to load into"),
         ("push", "publishing is a release operation"),
         ("attest", "attestations are not part of this version"),
-        ("memory", "--shm-size is not supported"),
         ("platform", "invalid platform"),
         ("insecure", "security.insecure"),
         ("stdin", "standard input"),
