@@ -166,8 +166,11 @@ fn ssh_takes_the_agent_of_the_environment() {
     assert_eq!(agent.ssh["s"], socket);
     assert_eq!(agent.ssh_keys["k"].len(), 2);
     assert!(!format!("{agent:?}").contains("canary-9732"));
-    assert!(refusal(&["--ssh", "k=/no/such/key", "."]).contains("/no/such/key"));
-    assert!(refusal(&["--ssh", &format!("{socket_option},{}", key.display()), "."]).contains("stands alone"));
+    let missing = request_with(&["--ssh", "k=/no/such/key", "."], &[]).unwrap_err();
+    assert!(missing.message.contains("/no/such/key"), "{missing}");
+    let both = format!("{socket_option},{}", key.display());
+    let both = request_with(&["--ssh", &both, "."], &[]).unwrap_err();
+    assert!(both.message.contains("stands alone"), "{both}");
     assert!(
         request_with(&["--ssh", "default", "."], &[])
             .unwrap_err()

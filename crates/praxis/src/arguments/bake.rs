@@ -22,8 +22,8 @@ pub struct BakeOptions {
     /// Value for a variable of the files; comes before the environment.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
-    /// Grant what the files ask for: fs.read=PATH, fs.write=PATH, fs=PATH (* for all), ssh. Paths below the working
-    /// directory and network.host are always granted.
+    /// Grant what the files ask for: fs.read=PATH, fs.write=PATH, fs=PATH (* for all), ssh, network.host,
+    /// security.insecure. Paths below the working directory need no grant.
     #[arg(long = "allow", value_name = "ENTITLEMENT")]
     pub entitlements: Vec<String>,
 

@@ -51,7 +51,6 @@ fn what_build_refuses_bake_refuses() {
         target "push" { output = ["type=image,push=true"] }
         target "attest" { attest = ["type=provenance,mode=max"] }
         target "platform" { platforms = ["linux/amd64/v1/more"] }
-        target "insecure" { entitlements = ["security.insecure"] }
         target "stdin" { context = "-" }
         "#,
     );
@@ -60,7 +59,6 @@ fn what_build_refuses_bake_refuses() {
         ("push", "publishing is a release operation"),
         ("attest", "attestations are not part of this version"),
         ("platform", "invalid platform"),
-        ("insecure", "security.insecure"),
         ("stdin", "standard input"),
     ] {
         let ended = place.bake(&[target]);
@@ -113,6 +111,8 @@ fn what_lies_outside_needs_a_grant() {
         target "agent" { ssh = ["default"] }
         target "named" { secret = ["id=../outside/secret"] }
         target "repository" { context = "file:///repository.git#main" }
+        target "insecure" { entitlements = ["security.insecure"] }
+        target "network" { network = "host" }
         target "tree" { contexts = { x = "oci-layout:///layout@sha256:0" } }
         "#,
     );
@@ -133,12 +133,14 @@ fn what_lies_outside_needs_a_grant() {
         assert!(ended.error(1).contains(&flag), "{}", ended.stderr);
     }
     assert!(place.bake(&["agent"]).error(1).contains("--allow=ssh"));
-    assert!(
-        place
-            .bake(&["--allow", "security.insecure"])
-            .error(2)
-            .contains("refused")
-    );
+    for (target, entitlement) in [("insecure", "security.insecure"), ("network", "network.host")] {
+        let ended = place.bake(&[target]);
+        let flag = format!("--allow={entitlement} ");
+        assert!(ended.error(1).contains(&flag), "{}", ended.stderr);
+        let ended = place.bake(&[target, "--allow", entitlement]);
+        assert!(ended.error(1).contains("Dockerfile"), "granted: {}", ended.stderr);
+    }
+    assert!(place.bake(&["--allow", "device"]).error(2).contains("refused"));
     let mut arguments: Vec<&str> = flags.split(' ').collect();
     place.bake(&arguments).ok();
     assert_eq!(place.read("../outside/out/s"), "s\n");

@@ -14,9 +14,12 @@ struct Granted {
     read: Vec<PathBuf>,
     write: Vec<PathBuf>,
     ssh: bool,
+    /// `network.host` and `security.insecure`.
+    run: Vec<String>,
 }
 
-/// Refuses targets that read or write outside the working directory, or use the agent, unless that was granted.
+/// Refuses targets that read or write outside the working directory, use the agent, or have entitlements for RUN steps,
+/// unless that was granted.
 /// What `--set` names was chosen on the command line and needs no grant.
 pub fn check(options: &BakeOptions, resolved: &Resolved) -> Result<(), Failure> {
     let granted = granted(options)?;
@@ -31,6 +34,11 @@ pub fn check(options: &BakeOptions, resolved: &Resolved) -> Result<(), Failure> 
         if target.ssh.iter().any(|key| key.paths.is_empty()) && !granted.ssh {
             missing.insert("--allow=ssh".to_string());
         }
+        let wanted = target
+            .entitlements
+            .iter()
+            .filter(|name| !granted.run.contains(name));
+        missing.extend(wanted.map(|name| format!("--allow={name}")));
     }
     if missing.is_empty() {
         return Ok(());
@@ -44,7 +52,7 @@ pub fn check(options: &BakeOptions, resolved: &Resolved) -> Result<(), Failure> 
         .collect();
     let flags = flags.join(" ");
     Err(Failure::failed(format!(
-        "the targets ask for more than the working directory: pass {flags} to grant it"
+        "the targets ask for more than the working directory and plain RUN steps: pass {flags} to grant it"
     )))
 }
 
@@ -54,6 +62,7 @@ fn granted(options: &BakeOptions) -> Result<Granted, Failure> {
         read: vec![real(&here)],
         write: vec![real(&here)],
         ssh: false,
+        run: Vec::new(),
     };
     for text in &options.entitlements {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
@@ -63,7 +72,8 @@ fn granted(options: &BakeOptions) -> Result<Granted, Failure> {
             real(Path::new(value))
         };
         match name {
-            "ssh" | "network.host" => granted.ssh |= name == "ssh",
+            "ssh" => granted.ssh = true,
+            "network.host" | "security.insecure" => granted.run.push(name.into()),
             "fs" | "fs.read" | "fs.write" if value.is_empty() => {
                 return Err(Failure::usage(format!("--allow {text}: write {name}=PATH")));
             }
@@ -73,7 +83,8 @@ fn granted(options: &BakeOptions) -> Result<Granted, Failure> {
             }
             _ => {
                 return Err(Failure::usage(format!(
-                    "--allow {text} is refused: known are fs.read=PATH, fs.write=PATH, fs=PATH, ssh and network.host"
+                    "--allow {text} is refused: known are fs.read=PATH, fs.write=PATH, fs=PATH, ssh, network.host and \
+                     security.insecure"
                 )));
             }
         }
@@ -91,6 +102,8 @@ fn granted(options: &BakeOptions) -> Result<Granted, Failure> {
                 granted.read.extend(places);
                 granted.ssh = true;
             }
+            "entitlements" => granted.run.push(value.into()),
+            "network" if value == "host" => granted.run.push("network.host".into()),
             "cache-to" | "output" => granted.write.extend(places),
             _ => {}
         }
