@@ -12,8 +12,8 @@ use praxis_solve::{
 use praxis_source::SourceFile;
 
 use crate::sources::{
-    EPOCH_ARGUMENT, Epoch, OpenContext, TEXT_LIMIT, dockerfile, dockerfile_at, dockerfile_from_stdin,
-    dockerfile_text, head_time, layout, located_in,
+    EPOCH_ARGUMENT, Epoch, OpenContext, TEXT_LIMIT, declared_epoch, dockerfile, dockerfile_at,
+    dockerfile_from_stdin, dockerfile_text, head_time, layout, located_in,
 };
 use crate::{BuildRequest, ContextSource, EngineError};
 
@@ -59,8 +59,10 @@ impl Opener<'_> {
         }
     }
 
-    fn epoch(&self, commit: Option<i64>) -> Result<Epoch, EngineError> {
-        Epoch::of(self.request, commit, &|name| self.time_of(name))
+    /// The time of the build; `source` is there where the Dockerfile is known before the context.
+    fn epoch(&self, commit: Option<i64>, source: Option<&SourceFile>) -> Result<Epoch, EngineError> {
+        let default = source.and_then(declared_epoch);
+        Epoch::of(self.request, commit, default, &|name| self.time_of(name))
     }
 
     /// The time of the commit that a named context is.
@@ -79,8 +81,8 @@ impl Opener<'_> {
     }
 
     fn directory(&self, directory: &Path) -> Result<Main, EngineError> {
-        let epoch = self.epoch(None)?;
         let (source, path) = dockerfile(self.request, directory)?;
+        let epoch = self.epoch(None, Some(&source))?;
         let store = &self.workplace.store;
         let open = OpenContext::open(store, directory, path.as_deref(), epoch.context_times())?;
         Ok(Main {
@@ -94,7 +96,7 @@ impl Opener<'_> {
 
     /// Standard input: an archive, or else a Dockerfile without a context.
     fn stdin(&self) -> Result<Main, EngineError> {
-        let epoch = self.epoch(None)?;
+        let epoch = self.epoch(None, None)?;
         let head = self.request.stdin.as_deref().unwrap_or_default();
         let mut none: &[u8] = &[];
         let mut rest = self.request.stdin_rest.clone();
@@ -150,7 +152,6 @@ impl Opener<'_> {
 
     fn repository(&self, text: &str) -> Result<Main, EngineError> {
         let checkout = self.checkout(text, Local::Allowed)?;
-        let epoch = self.epoch(Some(checkout.time()))?;
         let directory = checkout.directory();
         let source = match self.path_inside()? {
             Some(path) if path.as_os_str() == "-" => dockerfile_from_stdin(self.request)?,
@@ -161,6 +162,7 @@ impl Opener<'_> {
                 dockerfile_at(directory, &path, &shown)?
             }
         };
+        let epoch = self.epoch(Some(checkout.time()), Some(&source))?;
         let mut warnings = checkout.warnings.clone();
         warnings.extend(ignored_ignore_file(directory.join(".dockerignore").is_file()));
         Ok(Main {
@@ -174,7 +176,7 @@ impl Opener<'_> {
 
     /// An archive or a Dockerfile at an address.
     fn address(&self, address: &str) -> Result<Main, EngineError> {
-        let epoch = self.epoch(None)?;
+        let epoch = self.epoch(None, None)?;
         let FetchedAddress { context, is_archive } =
             fetch_address(self.workplace, address, self.access, epoch.context_times())?;
         if is_archive {

@@ -36,17 +36,20 @@ pub(crate) struct Epoch {
 impl Epoch {
     /// The time of a build whose context is a commit of time `commit`, if it is one. The build argument
     /// `SOURCE_DATE_EPOCH` comes before the environment's: a number, `context` for the time of the context's commit,
-    /// or a name that `named` knows the time of.
+    /// or a name that `named` knows the time of. `default` is what the Dockerfile says where nobody else does.
     pub fn of(
         request: &BuildRequest,
         commit: Option<i64>,
+        default: Option<String>,
         named: &dyn Fn(&str) -> Result<Option<i64>, EngineError>,
     ) -> Result<Epoch, EngineError> {
         let of_context = || match &request.context {
             ContextSource::Directory(path) => head_time(path),
             _ => commit,
         };
-        let argument = request.build_args.get(EPOCH_ARGUMENT).map(String::as_str);
+        let default = default.filter(|_| request.source_date_epoch.is_none());
+        let argument = request.build_args.get(EPOCH_ARGUMENT).cloned().or(default);
+        let argument = argument.as_deref();
         let given = match argument.filter(|text| !text.is_empty()) {
             None => request.source_date_epoch,
             Some("context") => of_context(),
@@ -65,6 +68,23 @@ impl Epoch {
     pub fn context_times(&self) -> Option<Timestamp> {
         (!self.given).then(|| Timestamp::seconds(self.seconds))
     }
+}
+
+/// The default of `ARG SOURCE_DATE_EPOCH` before the first FROM, where it is a plain word.
+pub(crate) fn declared_epoch(source: &SourceFile) -> Option<String> {
+    let (tree, _) = praxis_dockerfile::parse(source);
+    let named = |one: &praxis_dockerfile::Argument| one.name == EPOCH_ARGUMENT;
+    let defaults = tree
+        .arguments
+        .iter()
+        .filter_map(|instruction| match &instruction.kind {
+            praxis_dockerfile::Kind::Arg(arguments) => {
+                arguments.iter().rfind(|one| named(one))?.default.clone()
+            }
+            _ => None,
+        });
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    defaults.last().filter(|value| value.chars().all(plain))
 }
 
 /// The commit time of the repository `directory` is in, if it is in one.

@@ -172,6 +172,10 @@ fn the_epoch_may_be_a_build_argument() {
         command.env("SOURCE_DATE_EPOCH", "1");
         run(command)
     };
+    let declared = Bench::with(
+        "ARG SOURCE_DATE_EPOCH=1234567890\nFROM base\nRUN touch /now\nRUN test \"$(stat -c %Y /now)\" = 1234567890\n",
+    );
+    declared.digest(&[]);
     assert!(given("yesterday").error(1).contains("invalid SOURCE_DATE_EPOCH"));
     let git = |arguments: &[&str]| {
         let done = Command::new("git")
