@@ -74,7 +74,7 @@ impl Epoch {
 pub(crate) fn declared_epoch(source: &SourceFile) -> Option<String> {
     let (tree, _) = praxis_dockerfile::parse(source);
     let named = |one: &praxis_dockerfile::Argument| one.name == EPOCH_ARGUMENT;
-    let defaults = tree
+    let mut defaults = tree
         .arguments
         .iter()
         .filter_map(|instruction| match &instruction.kind {
@@ -84,7 +84,7 @@ pub(crate) fn declared_epoch(source: &SourceFile) -> Option<String> {
             _ => None,
         });
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    defaults.last().filter(|value| value.chars().all(plain))
+    defaults.next_back().filter(|value| value.chars().all(plain))
 }
 
 /// The commit time of the repository `directory` is in, if it is in one.
