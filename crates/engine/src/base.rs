@@ -159,7 +159,7 @@ impl Engine {
             media_type: image.manifest.media_type.clone(),
             steps: 0,
             cached: 0,
-            plan: None,
+            ..BuildResponse::default()
         })
     }
 }

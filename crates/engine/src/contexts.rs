@@ -27,6 +27,10 @@ pub(crate) struct Opener<'a> {
 /// The Dockerfile and the main context.
 pub(crate) struct Main {
     pub source: SourceFile,
+    /// Where the Dockerfile is, if it is a file of this machine or of the context.
+    pub path: Option<PathBuf>,
+    /// The commit, of a git repository.
+    pub commit: Option<String>,
     pub epoch: Epoch,
     pub context: Option<Context>,
     /// The directory to remember digests of.
@@ -87,6 +91,8 @@ impl Opener<'_> {
         let open = OpenContext::open(store, directory, path.as_deref(), epoch.context_times())?;
         Ok(Main {
             source,
+            path,
+            commit: None,
             epoch,
             context: Some(Context::Directory(open.directory.clone())),
             open: Some(open),
@@ -118,6 +124,8 @@ impl Opener<'_> {
         }
         Ok(Main {
             source: dockerfile_from_stdin(self.request)?,
+            path: None,
+            commit: None,
             epoch,
             context: None,
             open: None,
@@ -143,6 +151,8 @@ impl Opener<'_> {
         let has_ignore_file = archive.read(".dockerignore", TEXT_LIMIT)?.is_some();
         Ok(Main {
             source,
+            path: self.path_inside()?,
+            commit: None,
             epoch,
             context: Some(Context::Archive(Arc::new(archive))),
             open: None,
@@ -167,6 +177,8 @@ impl Opener<'_> {
         warnings.extend(ignored_ignore_file(directory.join(".dockerignore").is_file()));
         Ok(Main {
             source,
+            path: self.path_inside()?,
+            commit: Some(checkout.commit().to_string()),
             epoch,
             context: Some(Context::Directory(Arc::new(checkout.context()?))),
             open: None,
@@ -197,6 +209,8 @@ impl Opener<'_> {
         };
         Ok(Main {
             source,
+            path: None,
+            commit: None,
             epoch,
             context: Some(Context::Archive(Arc::new(context))),
             open: None,

@@ -69,3 +69,12 @@ impl From<praxis_debian::DebianError> for EngineError {
         EngineError::user(error.to_string())
     }
 }
+
+impl From<praxis_image::ImageError> for EngineError {
+    fn from(error: praxis_image::ImageError) -> EngineError {
+        EngineError {
+            hint: error.hint,
+            ..EngineError::user(error.message)
+        }
+    }
+}

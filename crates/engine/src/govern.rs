@@ -14,8 +14,8 @@ use crate::{BuildRequest, ContextSource, EngineError};
 
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-const REVISION: &str = "org.opencontainers.image.revision";
-const SOURCE: &str = "org.opencontainers.image.source";
+pub(crate) const REVISION: &str = "org.opencontainers.image.revision";
+pub(crate) const SOURCE: &str = "org.opencontainers.image.source";
 const CREATED: &str = "org.opencontainers.image.created";
 /// No policy is larger.
 const LARGEST: u64 = 1 << 20;

@@ -1,23 +1,23 @@
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
-use std::path::Path;
+//! Images looked at: described, taken apart, compared, explained.
 
-use praxis_layer::{ArchiveKind, LayerError, Limits};
-use praxis_oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Platform, Reference};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use praxis_image::{
+    Difference, FieldChange, ImageReport, OpenedImage, configuration_changes, differences, open, report,
+};
+use praxis_oci::{Digest, Platform};
 use praxis_solve::LayerInfo;
+use praxis_store::Store;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Engine, EngineError};
 
-/// Manifests, indexes and configurations are read up to this size.
-const SMALL: u64 = 4 << 20;
-
 /// What an image is.
 #[derive(Clone, Debug, Serialize)]
 pub struct ImageDescription {
-    /// Digest of the manifest.
+    /// Digest of the manifest; of a docker archive, which has none, that of the configuration.
     pub digest: String,
     /// The configuration as it stands in the image.
     pub config: Value,
@@ -29,145 +29,143 @@ pub struct ImageDescription {
     pub layers: Vec<LayerInfo>,
 }
 
+/// Two images compared.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageDifference {
+    /// Whether both are one image: the same manifest, or the same configuration where one has no manifest.
+    pub identical: bool,
+    /// Whether files and configuration are the same, however the layers are.
+    pub same: bool,
+    /// Digests of the images, of configurations where there is no manifest.
+    pub digests: [Digest; 2],
+    /// Files that differ.
+    pub files: Vec<Difference>,
+    /// Fields of the configuration that differ.
+    pub configuration: Vec<FieldChange>,
+    /// The layers of both side by side, the lowest first.
+    pub layers: Vec<LayerPair>,
+}
+
+/// Layers of one height.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerPair {
+    /// Their number, from 1.
+    pub number: usize,
+    /// Whether their content is the same.
+    pub same_content: bool,
+    /// Whether their blobs are the same.
+    pub same_blob: bool,
+    /// DiffIDs.
+    pub diff_ids: [Option<Digest>; 2],
+    /// The instructions.
+    pub created_by: [Option<String>; 2],
+}
+
 impl Engine {
-    /// Describes an image: a name or digest in the store, `oci-archive:FILE` or `oci-layout:DIR`.
-    pub fn inspect(&self, image: &str) -> Result<ImageDescription, EngineError> {
-        if let Some(path) = image.strip_prefix("oci-archive:") {
-            return archive(Path::new(path), image);
-        }
-        if let Some(path) = image.strip_prefix("oci-layout:") {
-            let directory = Path::new(path.trim_start_matches("//"));
-            let index = read_small(&directory.join("index.json"), image)?;
-            let blob =
-                |digest: &Digest| read_small(&directory.join("blobs/sha256").join(digest.hex()), image);
-            return describe(&index, image, &blob);
-        }
+    /// Opens an image: a name or digest in the store, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`,
+    /// `oci-layout:DIR[:TAG]` or the path of one of these.
+    pub(crate) fn image(
+        &self,
+        image: &str,
+        platform: Option<&Platform>,
+        store: &Arc<Store>,
+    ) -> Result<OpenedImage, EngineError> {
+        Ok(open(image, platform, store)?)
+    }
+
+    /// Describes an image.
+    pub fn inspect(&self, image: &str, platform: Option<&Platform>) -> Result<ImageDescription, EngineError> {
         let store = self.store()?;
-        let missing = || {
-            EngineError::user(format!("{image}: no such image in the store"))
-                .with_hint("name an image that was built with -t, or oci-archive:FILE or oci-layout:DIR")
-        };
-        let found = match image.parse::<Digest>() {
-            Ok(digest) => store.image_by_digest(&digest),
-            Err(_) => {
-                let reference: Reference = image
-                    .parse()
-                    .map_err(|error| EngineError::user(format!("{image}: {error}")))?;
-                match reference.digest() {
-                    Some(digest) => store.image_by_digest(digest),
-                    None => store.image(&reference.with_default_tag().to_string()),
-                }
-            }
-        };
-        let descriptor = found.ok_or_else(missing)?.descriptor;
-        let sized = |descriptor: &Descriptor| {
-            Ok::<_, EngineError>(store.read_blob(&descriptor.digest, descriptor.size)?)
-        };
-        let bytes = sized(&descriptor)?;
-        let manifest: Manifest = parse(&bytes, image)?;
-        let config = sized(&manifest.config)?;
-        description(&descriptor.digest, &manifest, &config, image)
-    }
-}
-
-/// Reads the small members of an archive in one pass, then follows them from the index.
-fn archive(path: &Path, image: &str) -> Result<ImageDescription, EngineError> {
-    let file = File::open(path).map_err(|error| EngineError::user(format!("{image}: {error}")))?;
-    let mut members: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    praxis_layer::read_archive(BufReader::new(file), &Limits::default(), &mut |entry, body| {
-        if matches!(entry.kind, ArchiveKind::File { size } if size <= SMALL) {
-            let mut bytes = Vec::new();
-            let _ = body.read_to_end(&mut bytes);
-            members.insert(entry.path.as_bytes().to_vec(), bytes);
-        }
-        Ok::<(), LayerError>(())
-    })
-    .map_err(|error| EngineError::user(format!("{image}: {error}")))?;
-    let missing = |name: &str| EngineError::user(format!("{image}: no {name} in the archive"));
-    let index = members
-        .get(b"index.json".as_slice())
-        .ok_or_else(|| missing("index.json"))?;
-    let blob = |digest: &Digest| {
-        let name = format!("blobs/sha256/{}", digest.hex());
-        members
-            .get(name.as_bytes())
-            .cloned()
-            .ok_or_else(|| missing(&name))
-    };
-    describe(index, image, &blob)
-}
-
-fn describe(
-    index: &[u8],
-    image: &str,
-    blob: &dyn Fn(&Digest) -> Result<Vec<u8>, EngineError>,
-) -> Result<ImageDescription, EngineError> {
-    let index: Index = parse(index, image)?;
-    let host = Platform::host();
-    let fitting = index
-        .manifests
-        .iter()
-        .find(|one| one.platform.as_ref() == Some(&host));
-    let chosen = fitting
-        .or(index.manifests.first())
-        .ok_or_else(|| EngineError::user(format!("{image}: it holds no image")))?;
-    let bytes = checked(blob(&chosen.digest)?, &chosen.digest, image)?;
-    let manifest: Manifest = parse(&bytes, image)?;
-    let config = checked(blob(&manifest.config.digest)?, &manifest.config.digest, image)?;
-    description(&chosen.digest, &manifest, &config, image)
-}
-
-fn checked(bytes: Vec<u8>, digest: &Digest, image: &str) -> Result<Vec<u8>, EngineError> {
-    if Digest::of(&bytes) != *digest {
-        return Err(EngineError::user(format!(
-            "{image}: {digest}: the content has another digest"
-        )));
-    }
-    Ok(bytes)
-}
-
-fn description(
-    digest: &Digest,
-    manifest: &Manifest,
-    config: &[u8],
-    image: &str,
-) -> Result<ImageDescription, EngineError> {
-    let parsed: ImageConfig = parse(config, image)?;
-    let names: Vec<String> = parsed
-        .history
-        .iter()
-        .filter(|entry| !entry.empty_layer)
-        .map(|entry| entry.created_by.clone().unwrap_or_default())
-        .collect();
-    let layers = manifest
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(index, layer)| LayerInfo {
-            digest: layer.digest,
-            size: layer.size,
-            created_by: names.get(index).cloned().unwrap_or_default(),
+        let opened = self.image(image, platform, &store)?;
+        let config = serde_json::from_slice(&opened.config_bytes)
+            .map_err(|error| EngineError::user(format!("{image}: not a valid image: {error}")))?;
+        let layers = opened.layers.iter().enumerate().map(|(index, layer)| {
+            let named = layer.descriptor.as_ref();
+            Ok(LayerInfo {
+                digest: named.map_or(layer.diff_id, |descriptor| descriptor.digest),
+                size: opened.stored_size(index)?,
+                created_by: layer.created_by.clone().unwrap_or_default(),
+            })
         });
-    Ok(ImageDescription {
-        digest: digest.to_string(),
-        config: parse(config, image)?,
-        annotations: manifest.annotations.clone(),
-        platform: parsed.platform().to_string(),
-        layers: layers.collect(),
+        Ok(ImageDescription {
+            digest: identity(&opened).to_string(),
+            config,
+            annotations: opened
+                .manifest
+                .as_ref()
+                .map(|manifest| manifest.annotations.clone())
+                .unwrap_or_default(),
+            platform: opened.config.platform().to_string(),
+            layers: layers.collect::<Result<_, EngineError>>()?,
+        })
+    }
+
+    /// Takes an image apart, layer by layer.
+    pub fn image_report(&self, image: &str, platform: Option<&Platform>) -> Result<ImageReport, EngineError> {
+        let store = self.store()?;
+        Ok(report(&self.image(image, platform, &store)?)?)
+    }
+
+    /// Compares two images.
+    pub fn image_difference(
+        &self,
+        images: [&str; 2],
+        platform: Option<&Platform>,
+    ) -> Result<ImageDifference, EngineError> {
+        let store = self.store()?;
+        let before = self.image(images[0], platform, &store)?;
+        let after = self.image(images[1], platform, &store)?;
+        difference(&before, &after)
+    }
+}
+
+/// Compares two opened images.
+pub(crate) fn difference(before: &OpenedImage, after: &OpenedImage) -> Result<ImageDifference, EngineError> {
+    let identical = match (before.digest, after.digest) {
+        (Some(before), Some(after)) => before == after,
+        _ => before.config_digest == after.config_digest,
+    };
+    let same_layers = before.config.rootfs.diff_ids == after.config.rootfs.diff_ids;
+    let files = if same_layers {
+        Vec::new()
+    } else {
+        differences(&before.tree()?, &after.tree()?)
+    };
+    let value = |image: &OpenedImage| {
+        serde_json::from_slice::<Value>(&image.config_bytes)
+            .map_err(|error| EngineError::user(format!("{}: not a valid image: {error}", image.name)))
+    };
+    let configuration = configuration_changes(&value(before)?, &value(after)?);
+    Ok(ImageDifference {
+        identical,
+        same: files.is_empty() && configuration.is_empty(),
+        digests: [identity(before), identity(after)],
+        files,
+        configuration,
+        layers: pairs(before, after),
     })
 }
 
-fn parse<T: for<'de> serde::Deserialize<'de>>(bytes: &[u8], image: &str) -> Result<T, EngineError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| EngineError::user(format!("{image}: not a valid image: {error}")))
+fn pairs(before: &OpenedImage, after: &OpenedImage) -> Vec<LayerPair> {
+    let count = before.layers.len().max(after.layers.len());
+    (0..count)
+        .map(|index| {
+            let sides = [before.layers.get(index), after.layers.get(index)];
+            let diff_ids = sides.map(|side| side.map(|layer| layer.diff_id));
+            let blobs = sides.map(|side| Some(side?.descriptor.as_ref()?.digest));
+            let same_content = diff_ids[0] == diff_ids[1];
+            LayerPair {
+                number: index + 1,
+                same_content,
+                same_blob: same_content && (blobs[0] == blobs[1] || blobs.contains(&None)),
+                diff_ids,
+                created_by: sides.map(|side| side?.created_by.clone()),
+            }
+        })
+        .collect()
 }
 
-fn read_small(path: &Path, image: &str) -> Result<Vec<u8>, EngineError> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path)
-        .map_err(|error| EngineError::user(format!("{image}: {}: {error}", path.display())))?;
-    file.take(SMALL)
-        .read_to_end(&mut bytes)
-        .map_err(|error| EngineError::user(format!("{image}: {}: {error}", path.display())))?;
-    Ok(bytes)
+/// The digest people know an image by.
+pub(crate) fn identity(image: &OpenedImage) -> Digest {
+    image.digest.unwrap_or(image.config_digest)
 }

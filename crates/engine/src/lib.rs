@@ -9,28 +9,44 @@ mod caches;
 mod contexts;
 mod engine;
 mod error;
+mod explain;
 mod govern;
+mod graph;
 mod history;
 mod inspect;
 mod loan;
+mod origin;
 mod outputs;
+mod reproduce;
 mod request;
 mod sources;
 mod target;
+mod unlike;
 
 pub use base::{BaseOutcome, BaseRequest};
 pub use build::BuildTarget;
 pub use caches::{CacheFrom, CachePlace, CacheTo};
 pub use engine::{Engine, Settings};
 pub use error::EngineError;
+pub use explain::Explanation;
+pub use graph::{
+    BuildGraph, EdgeKind, GraphEdge, GraphEnd, GraphSource, GraphStage, GraphStep, Outlook, SourceKind,
+};
 pub use history::{
     BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep, StepStatus,
 };
-pub use inspect::ImageDescription;
+pub use inspect::{ImageDescription, ImageDifference, LayerPair};
+pub use origin::{LayerSource, Origin, RecordedBase, RecordedContext, RecordedDockerfile, RecordedLayer};
 pub use praxis_dockerfile::parse_size;
+pub use praxis_image::{
+    Cause, Change, Difference, Duplicate, FieldChange, FileChange, FileFacts, ImageReport, LayerReport,
+    PathEvent, PathStory, Waste, WastedPath,
+};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
+pub use reproduce::{ReproduceRequest, Reproduction};
 pub use request::{
     BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output, OutputKind, SecretSource,
     Site,
 };
+pub use unlike::FirstDifference;

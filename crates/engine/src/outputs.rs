@@ -11,7 +11,7 @@ use praxis_store::{Store, StoredImage};
 
 use crate::caches;
 use crate::target::Target;
-use crate::{BuildResponse, EngineError, Output, OutputKind};
+use crate::{BuildGraph, BuildResponse, EngineError, Output, OutputKind};
 
 /// A target with the solutions of its platforms.
 pub(crate) struct Outputs<'a> {
@@ -35,6 +35,9 @@ impl Outputs<'_> {
             let outlook = self.solutions.iter().flat_map(|solution| &solution.outlook);
             let lines: Vec<String> = outlook.cloned().collect();
             response.plan = Some(lines.join("\n") + "\n");
+            let first = self.target.variants.iter().zip(self.solutions).next();
+            response.graph =
+                first.map(|(variant, solution)| BuildGraph::of(&variant.plan, &solution.outlook));
             return Ok(response);
         }
         let images = match self.target.wants_image() {
@@ -70,7 +73,10 @@ impl Outputs<'_> {
                 created: Timestamp::seconds(self.target.epoch.seconds),
             };
             let config = &variant.plan.stages[variant.plan.target].config;
-            images.push(solution.image(config, &settings, self.events)?);
+            let image = solution.image(config, &settings, self.events)?;
+            self.target
+                .note_origin(self.store, variant, &image.manifest.digest)?;
+            images.push(image);
         }
         Ok(images)
     }

@@ -60,6 +60,8 @@ pub struct BuildRequest {
     pub outputs: Vec<Output>,
     /// SOURCE_DATE_EPOCH given by the caller, in seconds.
     pub source_date_epoch: Option<i64>,
+    /// The time of an earlier build of the same source, in seconds, instead of that of the context's commit.
+    pub context_epoch: Option<i64>,
     /// Steps at once; 0: as many as are ready.
     pub jobs: usize,
     /// Only plan, do not run.
@@ -187,7 +189,8 @@ pub enum OutputKind {
 }
 
 /// Compression of new layers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// gzip.
     #[default]
@@ -230,4 +233,6 @@ pub struct BuildResponse {
     pub cached: usize,
     /// The plan as text, for a dry run.
     pub plan: Option<String>,
+    /// The plan as a graph, for a dry run; of several platforms the first one's.
+    pub graph: Option<crate::BuildGraph>,
 }

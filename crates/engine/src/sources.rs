@@ -44,6 +44,7 @@ impl Epoch {
         named: &dyn Fn(&str) -> Result<Option<i64>, EngineError>,
     ) -> Result<Epoch, EngineError> {
         let of_context = || match &request.context {
+            _ if request.context_epoch.is_some() => request.context_epoch,
             ContextSource::Directory(path) => head_time(path),
             _ => commit,
         };

@@ -1,11 +1,12 @@
 //! One target of a build, opened and planned for each of its platforms.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use praxis_layer::{Compression as LayerCompression, Timestamp};
-use praxis_oci::{Hasher, Platform, Reference};
+use praxis_oci::{Digest, Hasher, Platform, Reference};
 use praxis_plan::{NetworkMode, Plan, PlanRequest};
 use praxis_solve::{
     Access, Event, Events, ImportedCache, Label, Promise, SolveError, SolveSettings, Solver, Workplace,
@@ -16,9 +17,10 @@ use praxis_store::Store;
 
 use crate::caches;
 use crate::contexts::Opener;
-use crate::govern::Origin;
+use crate::govern::{self, Origin};
 use crate::history::Recorder;
 use crate::loan::loan;
+use crate::origin::Built;
 use crate::sources::{EPOCH_ARGUMENT, Epoch, OpenContext};
 use crate::{BuildRequest, Compression, ContextSource, EngineError, Output, OutputKind};
 
@@ -38,7 +40,11 @@ pub(crate) struct Target<'a> {
     /// What is known about where it comes from.
     pub origin: Origin,
     source: SourceFile,
+    /// Where the Dockerfile is, and the commit of its repository.
+    written: (Option<PathBuf>, Option<String>),
     open: Vec<OpenContext>,
+    /// Whether the first of them is the main context.
+    opened_main: bool,
     imports: Vec<Arc<ImportedCache>>,
 }
 
@@ -94,6 +100,8 @@ impl<'a> Target<'a> {
             variants: Vec::new(),
             origin: Origin::of(request)?,
             source: main.source,
+            written: (main.path, main.commit),
+            opened_main: main.open.is_some(),
             open: main.open.into_iter().chain(named.open).collect(),
             imports: caches::imports(request, events),
         };
@@ -138,6 +146,44 @@ impl<'a> Target<'a> {
     /// Keeps what was learned of the contexts' files.
     pub fn remember(&self, store: &Store) {
         self.open.iter().for_each(|open| open.remember(store));
+    }
+
+    /// Notes what an image was made from, for `explain` and `reproduce`.
+    pub fn note_origin(
+        &self,
+        store: &Store,
+        variant: &Variant,
+        manifest: &Digest,
+    ) -> Result<(), EngineError> {
+        let main = self.open.first().filter(|_| self.opened_main);
+        let built = Built {
+            request: self.request,
+            source: &self.source,
+            path: self.written.0.as_deref(),
+            commit: self.written.1.as_deref(),
+            used: main.and_then(|open| open.directory.used()),
+            epoch: self.epoch,
+            plan: &variant.plan,
+            platform: variant.platform.clone(),
+            compression: self.compression()?,
+        };
+        let mut origin = built.origin();
+        // The commit that the context was is not the one that its directory has later.
+        let told = self.origin.annotations(&variant.plan, self.request);
+        let labels = &variant.plan.stages[variant.plan.target].config.config.labels;
+        for key in [govern::REVISION, govern::SOURCE] {
+            for (from, to) in [(&told, &mut origin.annotations), (labels, &mut origin.labels)] {
+                if let Some(value) = from.get(key) {
+                    to.insert(key.into(), value.clone());
+                }
+            }
+        }
+        // An image that adds nothing to its base is the base: what is known of that says more.
+        let is_base = origin.bases.iter().any(|base| base.manifest == *manifest);
+        if is_base && store.origin::<crate::origin::Origin>(manifest).is_some() {
+            return Ok(());
+        }
+        Ok(store.put_origin(manifest, &origin)?)
     }
 
     /// How messages tell one of several from the others.

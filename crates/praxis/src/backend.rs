@@ -7,9 +7,11 @@ use praxis_engine::{
     BaseRequest, BuildRecord, BuildRequest, BuildResponse, BuildTarget, EngineError, ErrorKind, Event,
     Events, ImageDescription, Settings, Site,
 };
+use praxis_engine::{Explanation, ImageDifference, ImageReport, LayerSource, ReproduceRequest, Reproduction};
+use praxis_oci::Platform;
 use praxis_store::{CollectOptions, CollectReport, Store, StoreError, Usage, VerifyReport};
 
-use crate::arguments::{BaseBuildOptions, BaseLockOptions, BaseUpdateOptions};
+use crate::arguments::{BaseBuildOptions, BaseLockOptions, BaseUpdateOptions, ExplainOptions};
 use crate::failure::{Failure, FailureKind};
 
 /// The engine on one store.
@@ -60,8 +62,43 @@ impl Engine {
     }
 
     /// Describes an image.
-    pub fn inspect(&self, image: &str) -> Result<ImageDescription, Failure> {
-        Ok(self.0.inspect(image)?)
+    pub fn inspect(&self, image: &str, platform: Option<&Platform>) -> Result<ImageDescription, Failure> {
+        Ok(self.0.inspect(image, platform)?)
+    }
+
+    /// Takes an image apart; also says where its layers come from, as far as that is known.
+    pub fn tree(
+        &self,
+        image: &str,
+        platform: Option<&Platform>,
+    ) -> Result<(ImageReport, Vec<LayerSource>), Failure> {
+        let report = self.0.image_report(image, platform)?;
+        Ok((report, self.0.layer_sources(image, platform)?))
+    }
+
+    /// Compares two images.
+    pub fn diff(&self, images: [&str; 2], platform: Option<&Platform>) -> Result<ImageDifference, Failure> {
+        Ok(self.0.image_difference(images, platform)?)
+    }
+
+    /// Explains a file of an image.
+    pub fn explain(&self, options: &ExplainOptions) -> Result<Explanation, Failure> {
+        Ok(self.0.explain(
+            &options.image,
+            &options.path,
+            options.dockerfile.as_ref(),
+            options.platform.platform.as_ref(),
+        )?)
+    }
+
+    /// Builds an image again and compares.
+    pub fn reproduce(
+        &self,
+        request: &ReproduceRequest,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<Reproduction, Failure> {
+        Ok(self.0.reproduce(request, events, cancel)?)
     }
 
     /// Resolves a recipe and writes its lock; gives the lock's path.

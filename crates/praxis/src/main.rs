@@ -6,6 +6,7 @@ mod commands;
 mod doctor;
 mod environment;
 mod failure;
+mod graph;
 mod history;
 mod interrupt;
 mod metadata;
@@ -13,6 +14,7 @@ mod progress;
 mod request;
 mod root;
 mod site;
+mod svg;
 mod worktree;
 
 use std::process::ExitCode;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = std::panic::catch_unwind(|| commands::run(arguments, Environment::of_process()));
     match outcome {
         Ok(Ok(Outcome::Done)) => ExitCode::SUCCESS,
+        Ok(Ok(Outcome::Found)) => ExitCode::FAILURE,
         Ok(Ok(Outcome::Shown(failure))) => failure.exit_code(),
         Ok(Err(failure)) => show(&failure),
         Err(_) => show(&Failure {

@@ -36,6 +36,7 @@ mod tests {
             steps: 1,
             cached: 0,
             plan: None,
+            graph: None,
         };
         let metadata = of(&response, &["a:1".into(), "b:2".into()]);
         assert_eq!(

@@ -56,7 +56,7 @@ pub fn build_request(
             .flat_map(|output| output.names.iter().cloned()),
     );
     check_tags(&tags)?;
-    let (ssh, ssh_keys) = ssh(options, &context, environment)?;
+    let (ssh, ssh_keys) = ssh(&options.ssh, &context, environment)?;
     let allowed = |name: &str| options.entitlements.iter().any(|given| given == name);
     Ok(BuildRequest {
         allow_insecure: allowed("security.insecure"),
@@ -93,6 +93,7 @@ pub fn build_request(
             .filter_map(|option| option.output.clone())
             .collect(),
         source_date_epoch: source_date_epoch(environment)?,
+        context_epoch: None,
         jobs: options.jobs.into(),
         dry_run: options.dry_run || options.is_check(),
         site,
@@ -173,7 +174,10 @@ fn check_tags(tags: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn build_arguments(given: &[String], environment: &Environment) -> Result<BTreeMap<String, String>, Failure> {
+pub(crate) fn build_arguments(
+    given: &[String],
+    environment: &Environment,
+) -> Result<BTreeMap<String, String>, Failure> {
     let mut arguments = BTreeMap::new();
     for text in given {
         let (name, value) = match text.split_once('=') {
@@ -198,7 +202,7 @@ fn build_arguments(given: &[String], environment: &Environment) -> Result<BTreeM
     Ok(arguments)
 }
 
-fn build_contexts(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(crate) fn build_contexts(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => {
             Ok((name.to_string(), value.to_string()))
@@ -252,7 +256,7 @@ fn hosts(given: &[String]) -> Result<Vec<String>, Failure> {
     Ok(given.to_vec())
 }
 
-fn secrets(
+pub(crate) fn secrets(
     given: &[SecretOption],
     environment: &Environment,
 ) -> Result<BTreeMap<String, SecretSource>, Failure> {
@@ -294,11 +298,11 @@ fn read_secret(option: &SecretOption, environment: &Environment) -> Result<Secre
     }
 }
 
-type Keys = BTreeMap<String, Vec<SecretSource>>;
+pub(crate) type Keys = BTreeMap<String, Vec<SecretSource>>;
 
 /// Agents and keys. A context that git fetches over ssh has the caller's agent without being asked.
-fn ssh(
-    options: &BuildOptions,
+pub(crate) fn ssh(
+    given: &[crate::arguments::SshOption],
     context: &ContextSource,
     environment: &Environment,
 ) -> Result<(BTreeMap<String, PathBuf>, Keys), Failure> {
@@ -308,7 +312,7 @@ fn ssh(
         })
     };
     let (mut sockets, mut keys) = (BTreeMap::new(), Keys::new());
-    for option in &options.ssh {
+    for option in given {
         match option.paths.as_slice() {
             [] => drop(sockets.insert(option.id.clone(), agent()?)),
             [path] if is_socket(path) => drop(sockets.insert(option.id.clone(), path.clone())),
@@ -319,7 +323,7 @@ fn ssh(
         }
     }
     if context.is_ssh()
-        && options.ssh.is_empty()
+        && given.is_empty()
         && let Ok(path) = agent()
     {
         sockets.insert("default".into(), path);
@@ -344,7 +348,7 @@ fn key(id: &str, path: &Path) -> Result<SecretSource, Failure> {
     Ok(SecretSource { bytes })
 }
 
-fn source_date_epoch(environment: &Environment) -> Result<Option<i64>, Failure> {
+pub(crate) fn source_date_epoch(environment: &Environment) -> Result<Option<i64>, Failure> {
     let Some(text) = environment.text("SOURCE_DATE_EPOCH") else {
         return Ok(None);
     };

@@ -1,7 +1,7 @@
 //! A directory on the host as a build context: filtered, read through one directory descriptor, its digests
 //! remembered by file times.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -69,9 +69,22 @@ pub struct ContextDirectory {
     times: Option<Timestamp>,
     directories: Mutex<HashMap<TreePath, Arc<Vec<ContextNode>>>>,
     known: Mutex<Known>,
+    used: Mutex<Option<BTreeMap<TreePath, UsedFile>>>,
     threads: usize,
     /// Keeps a directory there that is removed when nobody needs it any more.
     keeper: Option<Arc<praxis_store::Scratch>>,
+}
+
+/// Of contexts with more files no list is kept in memory.
+const MOST_USED: usize = 20_000;
+
+/// A file of a context that a build used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedFile {
+    /// Permission bits.
+    pub mode: u32,
+    /// Digest of its content.
+    pub content: Digest,
 }
 
 #[derive(Default)]
@@ -113,6 +126,7 @@ impl ContextDirectory {
                 digests,
                 changed: false,
             }),
+            used: Mutex::new(Some(BTreeMap::new())),
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             keeper: None,
         })
@@ -128,6 +142,28 @@ impl ContextDirectory {
     pub fn remember(&self) -> Option<Vec<u8>> {
         let known = self.known.lock().expect("no panic while held");
         known.changed.then(|| encode(&known.digests))
+    }
+
+    /// The files whose content this build asked for; nothing if they were more than are worth noting.
+    pub fn used(&self) -> Option<BTreeMap<TreePath, UsedFile>> {
+        self.used.lock().expect("no panic while held").clone()
+    }
+
+    fn note_used(&self, files: &[FileAt<'_>], digests: &[Digest]) -> Result<(), SolveError> {
+        let mut used = self.used.lock().expect("no panic while held");
+        for (file, digest) in files.iter().zip(digests) {
+            let Some(noted) = used.as_mut() else { break };
+            let path = file.path();
+            if let Some(node) = self.find(&path)? {
+                let mode = node.mode;
+                let content = *digest;
+                noted.insert(path, UsedFile { mode, content });
+            }
+            if noted.len() > MOST_USED {
+                *used = None;
+            }
+        }
+        Ok(())
     }
 
     /// Opens a file, never through a link. What took its place meanwhile and is no regular file is not read.
@@ -400,6 +436,7 @@ impl SourceTree for Arc<ContextDirectory> {
         for (index, digest) in parts?.into_iter().flatten() {
             digests[index] = digest;
         }
+        self.note_used(files, &digests)?;
         Ok(digests)
     }
 

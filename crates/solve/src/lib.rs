@@ -41,7 +41,7 @@ mod view;
 mod waiting;
 
 pub use base::{BaseSource, Script, make_base};
-pub use context::{ContextDirectory, ContextFilter, Everything};
+pub use context::{ContextDirectory, ContextFilter, Everything, UsedFile};
 pub use crew::Crew;
 pub use error::{ErrorKind, SolveError};
 pub use event::{Event, Events, LayerInfo, StepInfo};

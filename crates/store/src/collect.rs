@@ -19,7 +19,7 @@ pub struct Usage {
     pub blobs: u64,
     /// Snapshots and listings.
     pub layers: u64,
-    /// Step records.
+    /// Step records, and what images were made from.
     pub records: u64,
     /// Assembled archives.
     pub exports: u64,
@@ -92,7 +92,7 @@ impl Store {
         Usage {
             blobs: size("blobs"),
             layers: size("layers"),
-            records: size("records"),
+            records: size("records") + size("origins"),
             exports: size("exports"),
             caches: size("caches"),
             downloads: size("debian"),
@@ -140,6 +140,7 @@ impl Store {
                 report.blobs += 1;
             }
         }
+        self.sweep_origins();
         for path in files_below(&self.area("exports")) {
             let _ = fs::remove_file(path);
         }

@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod image;
 mod layer;
+mod origin;
 mod record;
 mod scratch;
 mod stamp;

@@ -168,7 +168,7 @@ fn prepare(root: &Path) -> Result<File, StoreError> {
         .map_err(StoreError::io("open", &lock))
 }
 
-const AREAS: [&str; 10] = [
+const AREAS: [&str; 11] = [
     "tmp",
     "blobs",
     "blobs/sha256",
@@ -179,6 +179,7 @@ const AREAS: [&str; 10] = [
     "caches",
     "contexts",
     "builds",
+    "origins",
 ];
 
 fn is_area(name: &std::ffi::OsStr) -> bool {

@@ -4,7 +4,9 @@ mod bake;
 mod build;
 mod cache;
 mod check;
+mod graph;
 mod history;
+mod image;
 mod limits;
 mod output;
 mod secret;
@@ -17,7 +19,9 @@ pub use bake::{BakeOptions, List};
 pub use build::{BuildOptions, Call, ProgressMode};
 pub use cache::{parse_cache_from, parse_cache_to};
 pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
+pub use graph::{GraphFormat, GraphOptions};
 pub use history::{HistoryCommand, HistoryOptions};
+pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, TreeOptions};
 pub use limits::{LimitOption, parse_size};
 pub use output::{OutputOption, PUSH, parse_output};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
@@ -67,6 +71,16 @@ pub enum Command {
     History(HistoryOptions),
     /// Describe an image in the store, an archive or a layout
     Inspect(InspectOptions),
+    /// Draw the plan of a build: stages, steps, what each takes from where, what is cached
+    Graph(Box<GraphOptions>),
+    /// Show what each layer of an image adds, changes and removes, and what is wasted
+    Tree(TreeOptions),
+    /// Compare the files, the configuration and the layers of two images
+    Diff(DiffOptions),
+    /// Tell which layer and which line of a Dockerfile put a file into an image
+    Explain(ExplainOptions),
+    /// Build an image again from what it was built from, and compare
+    Reproduce(Box<ReproduceOptions>),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),
     /// Make base images from Debian packages
@@ -109,16 +123,6 @@ pub struct CollectOptions {
     #[arg(long)]
     pub caches: bool,
     /// Print JSON.
-    #[command(flatten)]
-    pub format: JsonOption,
-}
-
-/// Options of `praxis inspect`.
-#[derive(Debug, Args)]
-pub struct InspectOptions {
-    /// Name or digest of an image in the store, oci-archive:FILE or oci-layout:DIR.
-    pub image: String,
-    /// Output format.
     #[command(flatten)]
     pub format: JsonOption,
 }

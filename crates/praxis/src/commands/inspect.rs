@@ -11,7 +11,10 @@ use crate::progress::units;
 
 /// Describes an image.
 pub fn run(options: &InspectOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    let image = surroundings.engine()?.0.inspect(&options.image)?;
+    let image = surroundings
+        .engine()?
+        .0
+        .inspect(&options.image, options.platform.platform.as_ref())?;
     result(options.format.json, &image, || description(&image))
 }
 

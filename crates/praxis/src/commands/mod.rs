@@ -4,13 +4,19 @@ mod bake;
 mod base;
 mod build;
 mod check;
+mod diff;
+mod explain;
+mod graph;
 mod history;
 mod inspect;
+mod layers_picture;
 mod manual;
 mod pin;
+mod reproduce;
 mod store;
+mod tree;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::arguments::{Arguments, Command};
@@ -18,6 +24,7 @@ use praxis_sandbox::UserNamespace;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::progress::style::Style;
 use crate::{doctor, root, site};
 
 /// What all commands need.
@@ -37,6 +44,8 @@ pub enum Outcome {
     Done,
     /// A failure that was shown by a printer.
     Shown(Failure),
+    /// The result, which is written, is a finding: exit status 1.
+    Found,
 }
 
 impl Surroundings {
@@ -66,6 +75,11 @@ impl Surroundings {
         Ok((root, warning))
     }
 
+    /// Colours for results on standard output.
+    pub fn style(&self) -> Style {
+        Style::of(&self.environment, std::io::stdout().is_terminal())
+    }
+
     /// What this machine lends to RUN steps.
     pub fn site(&self) -> site::Gathered {
         site::gather(&self.environment, Path::new("/"))
@@ -87,6 +101,11 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Store(command) => store::run(&command, &surroundings)?,
         Command::History(options) => history::run(&options, &surroundings)?,
         Command::Inspect(options) => inspect::run(&options, &surroundings)?,
+        Command::Graph(options) => graph::run(&options, &surroundings)?,
+        Command::Tree(options) => tree::run(&options, &surroundings)?,
+        Command::Diff(options) => return diff::run(&options, &surroundings),
+        Command::Reproduce(options) => return reproduce::run(&options, &surroundings),
+        Command::Explain(options) => explain::run(&options, &surroundings)?,
         Command::Doctor(format) => {
             let findings = doctor::findings(&surroundings.site(), &surroundings.store_root()?);
             result(format.json, &findings, || {

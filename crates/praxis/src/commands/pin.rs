@@ -19,7 +19,7 @@ impl Resolver for Shelf {
     fn resolve(&self, reference: &Reference) -> Result<Digest, String> {
         let image = self
             .0
-            .inspect(&reference.to_string())
+            .inspect(&reference.to_string(), None)
             .map_err(|failure| failure.message)?;
         image
             .digest

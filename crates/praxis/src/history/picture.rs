@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use praxis_engine::{BuildRecord, RecordedStep, StepStatus};
 
 use super::{label, seconds};
-use crate::progress::sanitize::sanitize;
 use crate::progress::units;
+use crate::svg::escape;
 
 /// Left of the time line: names of stages.
 const MARGIN: f64 = 150.0;
@@ -216,13 +216,4 @@ fn legend(record: &BuildRecord, top: f64, svg: &mut String) {
             units::duration(seconds(step.took))
         ));
     }
-}
-
-/// Text as it stands in XML, with nothing in it that is not seen.
-fn escape(text: &str) -> String {
-    sanitize(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

@@ -124,6 +124,7 @@ mod tests {
             steps: 3,
             cached: 1,
             plan: None,
+            graph: None,
         }
     }
 

@@ -10,6 +10,8 @@ mod environment;
 mod full_disk;
 mod granted;
 mod history;
+mod looking;
 mod outputs;
+mod reproduce;
 mod site;
 mod step_cache;
