@@ -33,7 +33,8 @@ pub use graph::{
     BuildGraph, EdgeKind, GraphEdge, GraphEnd, GraphSource, GraphStage, GraphStep, Outlook, SourceKind,
 };
 pub use history::{
-    BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep, StepStatus,
+    BuildHolding, BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep,
+    StepHolding, StepStatus,
 };
 pub use inspect::{ImageDescription, ImageDifference, LayerPair};
 pub use origin::{LayerSource, Origin, RecordedBase, RecordedContext, RecordedDockerfile, RecordedLayer};

@@ -46,6 +46,8 @@ pub(crate) struct Target<'a> {
     /// Whether the first of them is the main context.
     opened_main: bool,
     imports: Vec<Arc<ImportedCache>>,
+    /// Id of the build.
+    id: String,
 }
 
 /// A target for one platform.
@@ -104,6 +106,7 @@ impl<'a> Target<'a> {
             opened_main: main.open.is_some(),
             open: main.open.into_iter().chain(named.open).collect(),
             imports: caches::imports(request, events),
+            id: events.id(),
         };
         target.plan_all()?;
         Ok(target)
@@ -325,6 +328,7 @@ impl<'a> Target<'a> {
             dry_run: self.request.dry_run,
             slot: self.slot(variant),
             imports: self.imports.clone(),
+            build: self.id.clone(),
             label: Label {
                 target: self.name.map(String::from),
                 platform: (self.variants.len() > 1).then(|| variant.platform.clone()),

@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use praxis_engine::{
-    BaseRequest, BuildRecord, BuildRequest, BuildResponse, BuildTarget, EngineError, ErrorKind, Event,
-    Events, ImageDescription, Settings, Site,
+    BaseRequest, BuildHolding, BuildRecord, BuildRequest, BuildResponse, BuildTarget, EngineError, ErrorKind,
+    Event, Events, ImageDescription, Settings, Site,
 };
 use praxis_engine::{Explanation, ImageDifference, ImageReport, LayerSource, ReproduceRequest, Reproduction};
 use praxis_oci::Platform;
-use praxis_store::{CollectOptions, CollectReport, Store, StoreError, Usage, VerifyReport};
+use praxis_store::{
+    CacheMount, CollectOptions, CollectReport, PruneOptions, PruneReport, Store, StoreError, Usage,
+    VerifyReport,
+};
 
 use crate::arguments::{BaseBuildOptions, BaseLockOptions, BaseUpdateOptions, ExplainOptions};
 use crate::failure::{Failure, FailureKind};
@@ -59,6 +62,11 @@ impl Engine {
     /// Forgets builds; gives their ids.
     pub fn forget_builds(&self, ids: &[String]) -> Result<Vec<String>, Failure> {
         Ok(self.0.forget_builds(ids)?)
+    }
+
+    /// What the store holds for each build on record.
+    pub fn holdings(&self) -> Result<Vec<BuildHolding>, Failure> {
+        Ok(self.0.holdings()?)
     }
 
     /// Describes an image.
@@ -186,6 +194,16 @@ impl From<StoreError> for Failure {
 /// How much the store under `root` holds.
 pub fn store_usage(root: &Path) -> Result<Usage, Failure> {
     Ok(Store::open(root)?.usage())
+}
+
+/// All cache mounts.
+pub fn cache_mounts(root: &Path) -> Result<Vec<CacheMount>, Failure> {
+    Ok(Store::open(root)?.cache_mounts())
+}
+
+/// Removes what is least worth keeping. Waits for nobody: a running build is a failure.
+pub fn prune(root: &Path, options: &PruneOptions) -> Result<PruneReport, Failure> {
+    Ok(Store::open_alone(root)?.prune(options)?)
 }
 
 /// Removes what nothing needs. Waits for nobody: a running build is a failure.

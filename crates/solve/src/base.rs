@@ -149,6 +149,7 @@ fn run_scripts(
         add_hosts: Vec::new(),
         epoch,
         allow_insecure: false,
+        build: String::new(),
     };
     let mut done = state.clone();
     for (number, script) in scripts.iter().enumerate() {

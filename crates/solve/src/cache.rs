@@ -7,11 +7,18 @@ use std::sync::Arc;
 
 use praxis_oci::Hasher;
 use praxis_plan::{MountKind, Sharing};
+use praxis_store::CacheUse;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::SolveError;
 use crate::layers::Workshop;
 use crate::mounts::BoundTree;
+
+/// Who uses a cache mount, for those who look after the store.
+pub(crate) struct CacheUser<'a> {
+    pub build: &'a str,
+    pub step: &'a str,
+}
 
 /// A cache directory in use, with its lock.
 pub(crate) struct CacheLease {
@@ -31,6 +38,7 @@ pub(crate) fn lease_cache(
     kind: &MountKind,
     initial: Option<&BoundTree>,
     fresh: bool,
+    user: &CacheUser<'_>,
 ) -> Result<CacheLease, SolveError> {
     let MountKind::Cache {
         id,
@@ -52,7 +60,8 @@ pub(crate) fn lease_cache(
         if let Some(initial) = initial {
             hasher.update(initial.key.as_bytes());
         }
-        let (directory, _) = workshop.store.cache_directory(&hasher.finish())?;
+        let identity = hasher.finish();
+        let (directory, _) = workshop.store.cache_directory(&identity)?;
         let lock_path = directory.join("lock");
         let lock = File::create(&lock_path).map_err(SolveError::io("create", &lock_path))?;
         let operation = match sharing {
@@ -75,6 +84,13 @@ pub(crate) fn lease_cache(
             initial,
             (mode.unwrap_or(0o755), uid.unwrap_or(0), gid.unwrap_or(0)),
         )?;
+        let last = CacheUse {
+            id: id.clone(),
+            sharing: format!("{sharing:?}").to_lowercase(),
+            build: user.build.into(),
+            step: user.step.into(),
+        };
+        workshop.store.note_cache_use(&identity, &last);
         return Ok(CacheLease { path, _lock: lock });
     }
     Err(SolveError::environment(format!(

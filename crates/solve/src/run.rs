@@ -15,7 +15,7 @@ use praxis_sandbox::{Limits, Mount, Network, RootFileSystem, SandboxError, Sourc
 
 use crate::SolveError;
 use crate::agent::{Access, StepAgent, Upstream};
-use crate::cache::{CacheLease, lease_cache};
+use crate::cache::{CacheLease, CacheUser, lease_cache};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, BoundTree};
 use crate::site::{APT_PATH, CA_PATH, CA_VARIABLES, SETTINGS_VARIABLES, SiteLoan, WGET_PATH};
@@ -46,6 +46,8 @@ pub(crate) struct RunSettings {
     pub add_hosts: Vec<(String, String)>,
     pub epoch: Timestamp,
     pub allow_insecure: bool,
+    /// Id of the build.
+    pub build: String,
 }
 
 /// What a step holds while it runs.
@@ -74,6 +76,8 @@ fn access_of(kind: &MountKind) -> Access {
 pub(crate) struct Prepared<'a> {
     run: &'a Run,
     binds: Vec<Option<BoundTree>>,
+    /// The step as people know it.
+    name: String,
 }
 
 impl<'a> Prepared<'a> {
@@ -90,6 +94,7 @@ impl<'a> Prepared<'a> {
         Ok(Prepared {
             run,
             binds: bound.collect::<Result<_, _>>()?,
+            name: String::new(),
         })
     }
 
@@ -98,7 +103,13 @@ impl<'a> Prepared<'a> {
         Prepared {
             run,
             binds: run.mounts.iter().map(|_| None).collect(),
+            name: String::new(),
         }
+    }
+
+    /// The same, known by a name.
+    pub fn named(self, name: String) -> Prepared<'a> {
+        Prepared { name, ..self }
     }
 
     /// The key of the step on `state`: everything that may change its result, and no secret.
@@ -276,7 +287,11 @@ impl<'a> Prepared<'a> {
                     mounts.push(bind.mount(target, *writable, scratch, number)?);
                 }
                 MountKind::Cache { read_only, .. } => {
-                    let lease = lease_cache(workshop, &mount.kind, bind.as_ref(), fresh_caches)?;
+                    let user = CacheUser {
+                        build: &settings.build,
+                        step: &self.name,
+                    };
+                    let lease = lease_cache(workshop, &mount.kind, bind.as_ref(), fresh_caches, &user)?;
                     mounts.push(Mount::Bind {
                         source: Source::Path(lease.path().to_path_buf()),
                         target,

@@ -72,6 +72,8 @@ pub struct SolveSettings {
     pub slot: String,
     /// Caches from elsewhere, asked in order for what the store has not.
     pub imports: Vec<Arc<ImportedCache>>,
+    /// Id of the build; empty for one that leaves no record.
+    pub build: String,
     /// Which of several plans this is, for display: stands before the names of its stages.
     pub label: Label,
     /// What others were promised of this plan.
@@ -196,6 +198,7 @@ impl Solver {
                 add_hosts: settings.add_hosts.clone(),
                 epoch: settings.epoch,
                 allow_insecure: settings.allow_insecure,
+                build: settings.build.clone(),
             },
             numbers,
             slots: plan.stages.iter().map(|_| Slot::default()).collect(),
@@ -488,16 +491,18 @@ impl Job<'_> {
     }
 
     fn foresee(&self, number: usize, cached: bool) {
-        let info = self.numbers.info(number);
         let what = if cached { "cached" } else { "run   " };
-        let line = format!(
-            "{what}  [{} {}/{}] {}",
-            info.stage, info.position, info.count, info.name
-        );
+        let line = format!("{what}  {}", self.shown(number));
         self.outlook
             .lock()
             .expect("no panic while held")
             .push((number, line));
+    }
+
+    /// A step as people know it.
+    fn shown(&self, number: usize) -> String {
+        let info = self.numbers.info(number);
+        format!("[{} {}/{}] {}", info.stage, info.position, info.count, info.name)
     }
 
     /// Steps of a stage that nothing was said about would run.
@@ -567,7 +572,7 @@ impl Job<'_> {
                     workshop,
                     origins: self,
                 };
-                let prepared = Prepared::new(run, &binds)?;
+                let prepared = Prepared::new(run, &binds)?.named(self.shown(number));
                 let key = prepared.key(state, &self.run);
                 self.note_key(number, key);
                 self.once(key, no_cache, || {

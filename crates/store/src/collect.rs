@@ -30,7 +30,7 @@ pub struct Usage {
     /// What is remembered of contexts.
     pub contexts: u64,
     /// Records of builds.
-    pub builds: u64,
+    pub history: u64,
     /// Work in progress.
     pub temporary: u64,
     /// Number of layers.
@@ -97,7 +97,7 @@ impl Store {
             caches: size("caches"),
             downloads: size("debian"),
             contexts: size("contexts"),
-            builds: size("builds"),
+            history: size("builds"),
             temporary: size("tmp"),
             layer_count: self.layer_ids().len(),
             image_count: self.images().len(),
@@ -108,10 +108,6 @@ impl Store {
     pub fn collect(&self, options: &CollectOptions) -> Result<CollectReport, StoreError> {
         let before = tree_size(self.root());
         let mut report = CollectReport::default();
-        let mut needed = BTreeSet::new();
-        for image in self.images() {
-            self.need_manifest(&image.descriptor.digest, image.descriptor.size, &mut needed, 0);
-        }
         for path in files_below(&self.area("records")) {
             let age = fs::metadata(&path)
                 .and_then(|metadata| metadata.modified())
@@ -123,27 +119,10 @@ impl Store {
             if options.all || old {
                 let _ = fs::remove_file(&path);
                 report.records += 1;
-            } else if let Some(value) = fs::read(&path)
-                .ok()
-                .as_deref()
-                .and_then(unseal)
-                .and_then(|body| serde_json::from_slice::<Value>(body).ok())
-            {
-                digests_in(&value, &mut needed);
             }
         }
         self.forget_builds(options);
-        self.sweep_layers(&mut needed, options, &mut report);
-        for path in files_below(&self.area("blobs")) {
-            if !name_digest(&path).is_some_and(|digest| needed.contains(&digest)) {
-                let _ = fs::remove_file(&path);
-                report.blobs += 1;
-            }
-        }
-        self.sweep_origins();
-        for path in files_below(&self.area("exports")) {
-            let _ = fs::remove_file(path);
-        }
+        self.sweep(options.all, &mut report);
         if options.caches {
             for entry in fs::read_dir(self.area("caches")).into_iter().flatten().flatten() {
                 let _ = fs::remove_dir_all(entry.path());
@@ -156,6 +135,42 @@ impl Store {
         Ok(report)
     }
 
+    /// Digests of all blobs that named images need.
+    pub(crate) fn needed_by_images(&self) -> BTreeSet<Digest> {
+        let mut needed = BTreeSet::new();
+        for image in self.images() {
+            self.need_manifest(&image.descriptor.digest, image.descriptor.size, &mut needed, 0);
+        }
+        needed
+    }
+
+    /// Removes layers and blobs that neither a record nor a named image needs, and kept archives. Layers that named
+    /// images are made of stay, unless `all` is wanted; their blobs stay in any case.
+    pub(crate) fn sweep(&self, all: bool, report: &mut CollectReport) {
+        let mut needed = self.needed_by_images();
+        for path in files_below(&self.area("records")) {
+            if let Some(value) = fs::read(&path)
+                .ok()
+                .as_deref()
+                .and_then(unseal)
+                .and_then(|body| serde_json::from_slice::<Value>(body).ok())
+            {
+                digests_in(&value, &mut needed);
+            }
+        }
+        self.sweep_layers(&mut needed, all, report);
+        for path in files_below(&self.area("blobs")) {
+            if !name_digest(&path).is_some_and(|digest| needed.contains(&digest)) {
+                let _ = fs::remove_file(&path);
+                report.blobs += 1;
+            }
+        }
+        self.sweep_origins();
+        for path in files_below(&self.area("exports")) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
     fn forget_builds(&self, options: &CollectOptions) {
         let now = SystemTime::now();
         for id in self.build_ids() {
@@ -166,12 +181,7 @@ impl Store {
         }
     }
 
-    fn sweep_layers(
-        &self,
-        needed: &mut BTreeSet<Digest>,
-        options: &CollectOptions,
-        report: &mut CollectReport,
-    ) {
+    fn sweep_layers(&self, needed: &mut BTreeSet<Digest>, all: bool, report: &mut CollectReport) {
         let mut bases = Vec::new();
         for id in self.layer_ids() {
             let mut next = needed.contains(&id).then_some(id);
@@ -187,7 +197,7 @@ impl Store {
                 .filter_map(|form| self.layer_blob(&id, form))
                 .collect();
             let of_image = blobs.iter().any(|blob| needed.contains(&blob.descriptor.digest));
-            if needed.contains(&id) || (of_image && !options.all) {
+            if needed.contains(&id) || (of_image && !all) {
                 needed.extend(blobs.iter().map(|blob| blob.descriptor.digest));
             } else {
                 self.evict_layer(&id);
@@ -276,7 +286,7 @@ impl Store {
 }
 
 /// Every digest that stands as a string somewhere in `value`.
-fn digests_in(value: &Value, found: &mut BTreeSet<Digest>) {
+pub(crate) fn digests_in(value: &Value, found: &mut BTreeSet<Digest>) {
     match value {
         Value::String(text) => found.extend(text.parse::<Digest>().ok()),
         Value::Array(items) => items.iter().for_each(|item| digests_in(item, found)),
@@ -295,7 +305,7 @@ fn file_digest(path: &Path) -> Option<Digest> {
     Some(hasher.finish())
 }
 
-fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         match entry.file_type() {
@@ -308,7 +318,7 @@ fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Allocated bytes of all files below `directory`, each inode once.
-fn tree_size(directory: &Path) -> u64 {
+pub(crate) fn tree_size(directory: &Path) -> u64 {
     fn add(directory: &Path, seen: &mut BTreeSet<(u64, u64)>) -> u64 {
         let mut total = 0;
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

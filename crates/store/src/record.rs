@@ -17,6 +17,8 @@ impl Store {
     pub fn record<T: DeserializeOwned>(&self, key: &Digest) -> Option<T> {
         let path = self.record_path(key);
         let bytes = fs::read(&path).ok()?;
+        // What was not used for longest is pruned first.
+        let _ = fs::File::open(&path).and_then(|file| file.set_modified(std::time::SystemTime::now()));
         let value = unseal(&bytes).and_then(|body| serde_json::from_slice(body).ok());
         if value.is_none() {
             let _ = fs::remove_file(&path);

@@ -1,6 +1,7 @@
 //! What was built: one record a build, kept in the store.
 
 mod hidden;
+mod holdings;
 mod log;
 mod record;
 mod recorder;
@@ -10,6 +11,7 @@ use praxis_store::{BuildId, Store};
 
 use crate::{Engine, EngineError};
 
+pub use holdings::{BuildHolding, StepHolding};
 pub use record::{
     BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep, StepStatus,
 };

@@ -49,6 +49,11 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Id of the build.
+    pub fn id(&self) -> String {
+        self.with(|gathered| gathered.record.id.clone())
+    }
+
     /// Notes which Dockerfile is built.
     pub fn note_source(&self, source: &SourceFile) {
         self.with(|gathered| {

@@ -9,6 +9,7 @@ mod history;
 mod image;
 mod limits;
 mod output;
+mod prune;
 mod secret;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use history::{HistoryCommand, HistoryOptions};
 pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, TreeOptions};
 pub use limits::{LimitOption, parse_size};
 pub use output::{OutputOption, PUSH, parse_output};
+pub use prune::{PruneCommand, PruneFilter};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 
 /// Container images you can prove.
@@ -102,8 +104,19 @@ pub enum Command {
 /// `praxis store …`.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Show how much the store holds
-    Du(JsonOption),
+    /// Show how much the store holds, and for which builds
+    Du {
+        /// Show every build and what each step holds.
+        #[arg(short, long)]
+        verbose: bool,
+        /// Output format.
+        #[command(flatten)]
+        format: JsonOption,
+    },
+    /// List cache mounts
+    Caches(JsonOption),
+    /// Remove what is least worth keeping: step results, cache mounts, what is remembered of contexts
+    Prune(PruneCommand),
     /// Remove what no named image and no recent build needs
     Gc(CollectOptions),
     /// Read everything again, compare it with its digests and remove what is damaged

@@ -5,6 +5,7 @@ mod base;
 mod build;
 mod check;
 mod diff;
+mod disk;
 mod explain;
 mod graph;
 mod history;

@@ -1,7 +1,10 @@
 //! `praxis store`.
 
+use std::time::SystemTime;
+
 use praxis_store::{CollectOptions, Usage, VerifyReport};
 
+use super::disk::{self, Disk};
 use super::{Surroundings, result};
 use crate::arguments::StoreCommand;
 use crate::backend;
@@ -13,9 +16,23 @@ use crate::progress::units;
 pub fn run(command: &StoreCommand, surroundings: &Surroundings) -> Result<(), Failure> {
     let (root, _) = surroundings.enter()?;
     match command {
-        StoreCommand::Du(format) => {
+        StoreCommand::Du { verbose, format } => {
             let usage = backend::store_usage(&root)?;
-            result(format.json, &usage, || usage_table(&usage))
+            let builds = backend::Engine::open(&root, true)?.holdings()?;
+            let disk = Disk { usage, builds };
+            result(format.json, &disk, || {
+                usage_table(&disk.usage) + &disk::holdings(&disk.builds, *verbose)
+            })
+        }
+        StoreCommand::Caches(format) => {
+            let mounts = backend::cache_mounts(&root)?;
+            result(format.json, &mounts, || disk::mounts(&mounts, SystemTime::now()))
+        }
+        StoreCommand::Prune(command) => {
+            let report = backend::prune(&root, &disk::prune_options(command))?;
+            result(command.format.json, &report, || {
+                disk::pruned(&report, command.verbose)
+            })
         }
         StoreCommand::Gc(options) => {
             let older_than = (!options.all).then_some(options.keep);
@@ -70,7 +87,7 @@ fn usage_table(usage: &Usage) -> String {
         ("cache mounts", usage.caches),
         ("packages", usage.downloads),
         ("contexts", usage.contexts),
-        ("history", usage.builds),
+        ("history", usage.history),
         ("in progress", usage.temporary),
     ];
     let mut text = String::new();

@@ -6,6 +6,7 @@ mod cache;
 mod canaries;
 mod crash;
 mod determinism;
+mod disk;
 mod environment;
 mod full_disk;
 mod granted;
