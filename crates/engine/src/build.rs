@@ -222,7 +222,6 @@ impl Group<'_> {
                 target,
                 solutions: &solutions,
                 store: &self.store,
-                events: target.events,
             };
             let response = outputs.write();
             responses
@@ -237,7 +236,10 @@ impl Group<'_> {
         for (index, target) in self.targets.iter().enumerate() {
             target.promises().for_each(|promise| promise.reset());
             for variant in &target.variants {
-                settings.push((index, target, variant, target.solve_settings(variant)?));
+                let label = || target.name.map(String::from);
+                let made = target.solve_settings(variant);
+                let made = made.map_err(|error| Failure::of(index, error, label()))?;
+                settings.push((index, target, variant, made));
             }
         }
         let most = self.targets.iter().map(|target| match target.request.jobs {

@@ -61,11 +61,9 @@ impl Origin {
         known.collect()
     }
 
-    /// The annotations of the manifest: the facts, then what the request says.
-    pub fn annotations(&self, plan: &Plan, request: &BuildRequest) -> BTreeMap<String, String> {
-        let mut annotations = self.facts(plan);
-        annotations.extend(request.annotations.clone());
-        annotations
+    /// The annotations of the manifest; what the request says is stronger.
+    pub fn annotations(&self, plan: &Plan) -> BTreeMap<String, String> {
+        self.facts(plan)
     }
 
     /// Sets the labels that the policy asks for.

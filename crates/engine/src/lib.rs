@@ -47,7 +47,7 @@ pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo}
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use reproduce::{ReproduceRequest, Reproduction};
 pub use request::{
-    BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output, OutputKind, SecretSource,
-    Site,
+    Annotation, AnnotationKind, BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output,
+    OutputKind, SecretSource, Site,
 };
 pub use unlike::FirstDifference;

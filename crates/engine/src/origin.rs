@@ -12,6 +12,7 @@ use praxis_source::{Diagnostic, SourceFile};
 use praxis_store::Store;
 use serde::{Deserialize, Serialize};
 
+use crate::Output;
 use crate::sources::Epoch;
 use crate::{BuildRequest, Compression, ContextSource};
 
@@ -61,6 +62,12 @@ pub struct Origin {
     pub epoch_given: bool,
     /// Compression of its layers.
     pub compression: Compression,
+    /// Whether the layers of its base were compressed anew.
+    #[serde(default)]
+    pub force_compression: bool,
+    /// Whether its media types are those of Docker.
+    #[serde(default)]
+    pub docker_media_types: bool,
     /// Images that it starts or copies from.
     pub bases: Vec<RecordedBase>,
     /// What made each layer, the lowest first.
@@ -128,7 +135,9 @@ pub(crate) struct Built<'a> {
     pub epoch: Epoch,
     pub plan: &'a Plan,
     pub platform: Platform,
-    pub compression: praxis_layer::Compression,
+    pub output: &'a Output,
+    /// Annotations of the manifest, those that praxis sets by itself among them.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Built<'_> {
@@ -162,7 +171,7 @@ impl Built<'_> {
                 .map(|(name, value)| (name.clone(), named_place(value)))
                 .collect(),
             labels: request.labels.clone(),
-            annotations: request.annotations.clone(),
+            annotations: self.annotations.clone(),
             network: request.network.clone(),
             allow_host_network: request.allow_host_network,
             shared_memory: request.shared_memory,
@@ -177,11 +186,9 @@ impl Built<'_> {
                 .collect(),
             epoch: self.epoch.seconds,
             epoch_given: self.epoch.given,
-            compression: match self.compression {
-                praxis_layer::Compression::Gzip => Compression::Gzip,
-                praxis_layer::Compression::Zstd => Compression::Zstd,
-                praxis_layer::Compression::None => Compression::Uncompressed,
-            },
+            compression: self.output.compression,
+            force_compression: self.output.force_compression,
+            docker_media_types: self.output.docker_media_types,
             bases: bases(self.plan),
             layers: layers(self.plan),
         }

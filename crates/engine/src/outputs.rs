@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use praxis_layer::Timestamp;
-use praxis_oci::{Descriptor, Index, media_type};
+use praxis_oci::{Descriptor, Index, Platform, media_type};
 use praxis_solve::{
-    BuiltImage, Destination, Events, ExportKind, ImageSettings, Solution, SolveError, export,
+    BuiltImage, Destination, ExportKind, ImageSet, ImageSettings, RootFileSystem, Solution, SolveError,
+    export_files, export_images,
 };
 use praxis_store::{Store, StoredImage};
 
 use crate::caches;
-use crate::target::Target;
-use crate::{BuildGraph, BuildResponse, EngineError, Output, OutputKind};
+use crate::target::{Target, layer_compression};
+use crate::{Annotation, AnnotationKind, BuildGraph, BuildResponse, EngineError, Output, OutputKind};
 
 /// A target with the solutions of its platforms.
 pub(crate) struct Outputs<'a> {
     pub target: &'a Target<'a>,
     pub solutions: &'a [Solution],
     pub store: &'a Store,
-    pub events: &'a dyn Events,
 }
 
 impl Outputs<'_> {
@@ -40,68 +40,98 @@ impl Outputs<'_> {
                 first.map(|(variant, solution)| BuildGraph::of(&variant.plan, &solution.outlook));
             return Ok(response);
         }
-        let images = match self.target.wants_image() {
-            true => self.images()?,
-            false => Vec::new(),
-        };
+        let mut made: Vec<(&Output, ImageSet)> = Vec::new();
+        let kept = Output::default();
+        let image_outputs: Vec<&Output> = self.target.image_outputs().collect();
+        if image_outputs.is_empty() && self.target.wants_image() {
+            made.push((&kept, self.images(&kept)?));
+        }
+        for output in image_outputs {
+            made.push((output, self.images(output)?));
+        }
         for output in &self.target.request.outputs {
-            self.export(output, &images)?;
+            let set = made.iter().find(|(of, _)| std::ptr::eq(*of, output));
+            self.export(output, set.map(|(_, set)| set))?;
         }
         let (request, solved) = (self.target.request, self.solutions.iter().collect::<Vec<_>>());
-        caches::export(request, &solved, self.target.compression()?, self.events)?;
-        let top = match images.as_slice() {
-            [] => return Ok(response),
-            [only] => {
-                response.config_digest = Some(only.config.digest);
-                only.manifest.clone()
-            }
-            several => self.index(several)?,
+        caches::export(request, &solved, self.target.compression(), self.target.events)?;
+        let Some((_, set)) = made.first() else {
+            return Ok(response);
         };
-        self.name(&top)?;
-        response.digest = Some(top.digest);
-        response.size = top.size;
-        response.media_type = top.media_type;
+        self.name(&set.top)?;
+        if let [only] = set.images.as_slice() {
+            response.config_digest = Some(only.config.digest);
+        }
+        response.digest = Some(set.top.digest);
+        response.size = set.top.size;
+        response.media_type.clone_from(&set.top.media_type);
         Ok(response)
     }
 
-    fn images(&self) -> Result<Vec<BuiltImage>, EngineError> {
+    /// The images of all platforms as `output` wants them, and the index over several.
+    fn images(&self, output: &Output) -> Result<ImageSet, EngineError> {
+        let request = self.target.request;
+        let annotations: Vec<&Annotation> = request.annotations.iter().chain(&output.annotations).collect();
+        let several = self.solutions.len() > 1;
+        refuse_misplaced(&annotations, several)?;
         let mut images = Vec::new();
         for (solution, variant) in self.solutions.iter().zip(&self.target.variants) {
+            let of = |kind| annotations_of(&annotations, kind, Some(&variant.platform));
+            let mut of_manifest = self.target.origin.annotations(&variant.plan);
+            of_manifest.extend(of(AnnotationKind::Manifest));
             let settings = ImageSettings {
-                annotations: self.target.origin.annotations(&variant.plan, self.target.request),
-                compression: self.target.compression()?,
+                annotations: of_manifest.clone(),
+                descriptor_annotations: of(AnnotationKind::ManifestDescriptor),
+                compression: layer_compression(output.compression),
+                force_compression: output.force_compression,
+                docker_media_types: output.docker_media_types,
                 created: Timestamp::seconds(self.target.epoch.seconds),
             };
             let config = &variant.plan.stages[variant.plan.target].config;
-            let image = solution.image(config, &settings, self.events)?;
+            let image = solution.image(config, &settings, self.target.events)?;
             self.target
-                .note_origin(self.store, variant, &image.manifest.digest)?;
+                .note_origin(self.store, variant, &image.manifest.digest, output, of_manifest)?;
             images.push(image);
         }
-        Ok(images)
+        let top = match images.as_slice() {
+            [only] => only.manifest.clone(),
+            several => self.index(several, &annotations, output)?,
+        };
+        Ok(ImageSet {
+            top,
+            images,
+            tags: self.target.tags.clone(),
+        })
     }
 
     /// The index of several images, in the order of the platforms.
-    fn index(&self, images: &[BuiltImage]) -> Result<Descriptor, EngineError> {
+    fn index(
+        &self,
+        images: &[BuiltImage],
+        annotations: &[&Annotation],
+        output: &Output,
+    ) -> Result<Descriptor, EngineError> {
+        let media = match output.docker_media_types {
+            true => media_type::DOCKER_INDEX,
+            false => media_type::INDEX,
+        };
         let index = Index {
             schema_version: 2,
-            media_type: Some(media_type::INDEX.into()),
+            media_type: Some(media.into()),
             artifact_type: None,
             manifests: images.iter().map(|image| image.manifest.clone()).collect(),
             subject: None,
-            annotations: BTreeMap::new(),
+            annotations: annotations_of(annotations, AnnotationKind::Index, None),
             other: BTreeMap::new(),
         };
         let bytes = serde_json::to_vec(&index).map_err(|error| SolveError::internal(error.to_string()))?;
-        Ok(self.store.put_blob(media_type::INDEX, &bytes)?)
+        let mut top = self.store.put_blob(media, &bytes)?;
+        top.annotations = annotations_of(annotations, AnnotationKind::IndexDescriptor, None);
+        Ok(top)
     }
 
-    fn export(&self, output: &Output, images: &[BuiltImage]) -> Result<(), EngineError> {
-        let [solution] = self.solutions else {
-            return Err(EngineError::user(
-                "outputs of several platforms are not supported yet",
-            ));
-        };
+    fn export(&self, output: &Output, set: Option<&ImageSet>) -> Result<(), EngineError> {
+        let (store, events) = (self.store, self.target.events);
         let kind = match output.kind {
             OutputKind::Oci => ExportKind::Oci,
             OutputKind::Docker => ExportKind::Docker,
@@ -117,15 +147,29 @@ impl Outputs<'_> {
             (None, ExportKind::Local) => return Err(EngineError::user("--output type=local needs dest=DIR")),
             (None, _) => Destination::StandardOutput,
         };
-        let image = images.first();
-        Ok(export(
+        match set {
+            Some(set) => export_images(store, set, kind, &destination, events)?,
+            None => export_files(store, &self.roots(output)?, kind, &destination, events)?,
+        }
+        Ok(())
+    }
+
+    /// Root file systems; those of several platforms are in directories such as `linux_arm64`.
+    fn roots(&self, output: &Output) -> Result<Vec<RootFileSystem<'_>>, EngineError> {
+        let several = self.solutions.len() > 1;
+        if several && output.platform_split == Some(false) {
+            return Err(EngineError::user(
+                "platform-split=false: files of several platforms would overwrite each other",
+            )
+            .with_hint("leave it out: each platform then has a directory, such as linux_arm64"));
+        }
+        let split = output.platform_split.unwrap_or(several);
+        let with_platforms = self.solutions.iter().zip(&self.target.variants);
+        let roots = with_platforms.map(|(solution, variant)| RootFileSystem {
             solution,
-            image,
-            &self.target.tags,
-            kind,
-            &destination,
-            self.events,
-        )?)
+            directory: split.then(|| variant.platform.to_string().replace('/', "_")),
+        });
+        Ok(roots.collect())
     }
 
     fn name(&self, top: &Descriptor) -> Result<(), EngineError> {
@@ -136,5 +180,34 @@ impl Outputs<'_> {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Annotations of one kind; those for all platforms come first, so that a platform's own are stronger.
+fn annotations_of(
+    annotations: &[&Annotation],
+    kind: AnnotationKind,
+    platform: Option<&Platform>,
+) -> BTreeMap<String, String> {
+    let of_kind = || annotations.iter().filter(move |one| one.kind == kind);
+    let general = of_kind().filter(|one| one.platform.is_none());
+    let own = of_kind().filter(|one| one.platform.is_some() && one.platform.as_ref() == platform);
+    general
+        .chain(own)
+        .map(|one| (one.key.clone(), one.value.clone()))
+        .collect()
+}
+
+/// An image for one platform has no index.
+fn refuse_misplaced(annotations: &[&Annotation], several: bool) -> Result<(), EngineError> {
+    let of_index =
+        |one: &&&Annotation| matches!(one.kind, AnnotationKind::Index | AnnotationKind::IndexDescriptor);
+    match annotations.iter().find(of_index).filter(|_| !several) {
+        Some(annotation) => Err(EngineError::user(format!(
+            "annotation {:?} is for an index, and an image for one platform has none",
+            annotation.key
+        ))
+        .with_hint("annotate the manifest, or build for several platforms")),
+        None => Ok(()),
     }
 }

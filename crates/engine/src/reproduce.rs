@@ -17,8 +17,8 @@ use crate::inspect::{difference, identity};
 use crate::origin::{Origin, layer_sources};
 use crate::unlike::{FirstDifference, first_difference, image_fields};
 use crate::{
-    BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, LayerPair, Output,
-    OutputKind, SecretSource, Settings, Site,
+    Annotation, BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, LayerPair,
+    Output, SecretSource, Settings, Site,
 };
 
 /// What `praxis reproduce` asks for. What is not given is taken from what was noted when the image was built.
@@ -212,14 +212,20 @@ impl Rebuild<'_> {
             dockerfile: request.dockerfile.clone(),
             ..BuildRequest::default()
         };
-        let mut compression = Compression::Gzip;
+        let mut output = Output {
+            destination: Some(self.place.join("image.tar")),
+            ..Output::default()
+        };
         if let Some(origin) = origin {
             self.refuse_missing_secrets(origin)?;
             build.target = build.target.or_else(|| origin.target.clone());
             build.build_args.clone_from(&origin.build_args);
             build.build_contexts.clone_from(&origin.build_contexts);
             build.labels.clone_from(&origin.labels);
-            build.annotations.clone_from(&origin.annotations);
+            let annotations = origin.annotations.iter();
+            build.annotations = annotations
+                .map(|(key, value)| Annotation::of_manifest(key, value))
+                .collect();
             build.network.clone_from(&origin.network);
             build.allow_host_network = origin.allow_host_network;
             build.shared_memory = origin.shared_memory;
@@ -229,7 +235,9 @@ impl Rebuild<'_> {
                 (true, None) => build.source_date_epoch = Some(origin.epoch),
                 _ => build.context_epoch = Some(origin.epoch),
             }
-            compression = origin.compression;
+            output.compression = origin.compression;
+            output.force_compression = origin.force_compression;
+            output.docker_media_types = origin.docker_media_types;
             if build.dockerfile.is_none() {
                 self.noted_dockerfile(origin, &context, &mut build)?;
             }
@@ -239,18 +247,18 @@ impl Rebuild<'_> {
             .last()
             .and_then(|layer| layer.descriptor.as_ref())
         {
-            compression = compression_of(&layer.media_type);
+            output.compression = compression_of(&layer.media_type);
         }
         build.context = context;
         build.build_args.extend(request.build_args.clone());
         build.build_contexts.extend(request.build_contexts.clone());
-        if compression != Compression::Gzip {
-            build.outputs.push(Output {
-                kind: OutputKind::Oci,
-                destination: Some(self.place.join("image.tar")),
-                tar: true,
-                compression,
-            });
+        // The store's own image is gzip: anything else is made for an output.
+        let plain = Output {
+            destination: output.destination.clone(),
+            ..Output::default()
+        };
+        if output != plain {
+            build.outputs.push(output);
         }
         Ok(build)
     }

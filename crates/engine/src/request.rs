@@ -30,8 +30,8 @@ pub struct BuildRequest {
     pub build_contexts: BTreeMap<String, String>,
     /// `--label`.
     pub labels: BTreeMap<String, String>,
-    /// `--annotation KEY=VALUE`, for the manifest.
-    pub annotations: BTreeMap<String, String>,
+    /// `--annotation`, for every image that is made.
+    pub annotations: Vec<Annotation>,
     /// `--no-cache`.
     pub no_cache: bool,
     /// `--no-cache-filter STAGE`.
@@ -163,7 +163,7 @@ impl std::fmt::Debug for SecretSource {
 }
 
 /// One `--output`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
     /// `oci`, `docker`, `local`, `tar`.
     pub kind: OutputKind,
@@ -173,12 +173,111 @@ pub struct Output {
     pub tar: bool,
     /// `compression=`.
     pub compression: Compression,
+    /// `force-compression=`: layers of bases get the compression too, with the same content.
+    pub force_compression: bool,
+    /// `oci-mediatypes=false`: manifests, configurations and layers have Docker's media types.
+    pub docker_media_types: bool,
+    /// `platform-split=`, for `local` and `tar`: a directory for each platform. Without a value, where there are
+    /// several.
+    pub platform_split: Option<bool>,
+    /// `annotation….KEY=VALUE`, stronger than those of the request.
+    pub annotations: Vec<Annotation>,
+}
+
+/// An annotation and where it goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Annotation {
+    /// What is annotated.
+    pub kind: AnnotationKind,
+    /// Only for this platform's manifest.
+    pub platform: Option<Platform>,
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// What an annotation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnnotationKind {
+    /// Manifests of images.
+    Manifest,
+    /// The index of several platforms.
+    Index,
+    /// What an index says of a manifest.
+    ManifestDescriptor,
+    /// What a layout says of the index.
+    IndexDescriptor,
+}
+
+impl Annotation {
+    /// One of every manifest.
+    #[must_use]
+    pub fn of_manifest(key: &str, value: &str) -> Annotation {
+        Annotation {
+            kind: AnnotationKind::Manifest,
+            platform: None,
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+
+    /// Reads `[TYPE[PLATFORM]:]KEY` as `--annotation` writes it, or with `separator` `.` as `--output` does.
+    /// Types can be listed: `index,manifest:KEY`.
+    ///
+    /// # Errors
+    /// If the type or the platform is not known, or the key is empty.
+    pub fn parse(text: &str, value: &str, separator: char) -> Result<Vec<Annotation>, String> {
+        let known = ["manifest", "index"];
+        let (kinds, key) = match text.split_once(separator) {
+            Some((kinds, key)) if known.iter().any(|known| kinds.starts_with(known)) => (kinds, key),
+            _ => ("manifest", text),
+        };
+        if key.is_empty() {
+            return Err(format!("annotation {text:?} has no key"));
+        }
+        let read = |kind: &str| {
+            let (kind, platform) = match kind.split_once('[') {
+                Some((kind, platform)) => {
+                    let platform = platform.strip_suffix(']').and_then(|text| text.parse().ok());
+                    (
+                        kind,
+                        Some(platform.ok_or_else(|| format!("annotation {text:?}: no platform in [ ]"))?),
+                    )
+                }
+                None => (kind, None),
+            };
+            let kind = match kind {
+                "manifest" => AnnotationKind::Manifest,
+                "index" => AnnotationKind::Index,
+                "manifest-descriptor" => AnnotationKind::ManifestDescriptor,
+                "index-descriptor" => AnnotationKind::IndexDescriptor,
+                _ => {
+                    return Err(format!(
+                        "annotation {text:?}: {kind:?} is none of manifest, index, manifest-descriptor, index-descriptor"
+                    ));
+                }
+            };
+            let of_index = matches!(kind, AnnotationKind::Index | AnnotationKind::IndexDescriptor);
+            if of_index && platform.is_some() {
+                return Err(format!("annotation {text:?}: an index is of no single platform"));
+            }
+            Ok(Annotation {
+                kind,
+                platform,
+                key: key.to_string(),
+                value: value.to_string(),
+            })
+        };
+        kinds.split(',').map(read).collect()
+    }
 }
 
 /// Kind of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputKind {
     /// OCI layout.
+    #[default]
     Oci,
     /// What `docker load` reads.
     Docker,

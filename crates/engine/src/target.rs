@@ -157,6 +157,8 @@ impl<'a> Target<'a> {
         store: &Store,
         variant: &Variant,
         manifest: &Digest,
+        output: &Output,
+        annotations: BTreeMap<String, String>,
     ) -> Result<(), EngineError> {
         let main = self.open.first().filter(|_| self.opened_main);
         let built = Built {
@@ -168,17 +170,15 @@ impl<'a> Target<'a> {
             epoch: self.epoch,
             plan: &variant.plan,
             platform: variant.platform.clone(),
-            compression: self.compression()?,
+            output,
+            annotations,
         };
         let mut origin = built.origin();
         // The commit that the context was is not the one that its directory has later.
-        let told = self.origin.annotations(&variant.plan, self.request);
         let labels = &variant.plan.stages[variant.plan.target].config.config.labels;
         for key in [govern::REVISION, govern::SOURCE] {
-            for (from, to) in [(&told, &mut origin.annotations), (labels, &mut origin.labels)] {
-                if let Some(value) = from.get(key) {
-                    to.insert(key.into(), value.clone());
-                }
+            if let Some(value) = labels.get(key) {
+                origin.labels.insert(key.into(), value.clone());
             }
         }
         // An image that adds nothing to its base is the base: what is known of that says more.
@@ -196,16 +196,37 @@ impl<'a> Target<'a> {
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
-    /// Whether an image is made, or only files of the root file system.
-    pub fn wants_image(&self) -> bool {
-        let outputs = &self.request.outputs;
-        let is_image = |output: &Output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker);
-        outputs.is_empty() || !self.tags.is_empty() || outputs.iter().any(is_image)
+    /// Outputs that are images.
+    pub fn image_outputs(&self) -> impl Iterator<Item = &'a Output> {
+        let outputs = self.request.outputs.iter();
+        outputs.filter(|output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker))
     }
 
-    /// The compression of the image that stays in the store.
-    pub fn compression(&self) -> Result<LayerCompression, EngineError> {
-        compression(&self.request.outputs)
+    /// Whether an image is made, or only files of the root file system.
+    pub fn wants_image(&self) -> bool {
+        let is_kept = self.request.outputs.is_empty() || !self.tags.is_empty();
+        is_kept || self.image_outputs().next().is_some()
+    }
+
+    /// The compression of the image that has the names: the first output's.
+    pub fn compression(&self) -> LayerCompression {
+        let first = self.image_outputs().next();
+        layer_compression(first.map_or(Compression::Gzip, |output| output.compression))
+    }
+
+    /// Every compression that layers are wanted in.
+    fn compressions(&self) -> Vec<LayerCompression> {
+        let mut compressions = Vec::new();
+        if self.wants_image() {
+            compressions.push(self.compression());
+        }
+        for output in self.image_outputs() {
+            let compression = layer_compression(output.compression);
+            if !compressions.contains(&compression) {
+                compressions.push(compression);
+            }
+        }
+        compressions
     }
 
     fn plan(&self, platform: &Platform) -> Result<Plan, EngineError> {
@@ -308,10 +329,6 @@ impl<'a> Target<'a> {
                 pair.ok_or_else(|| EngineError::user(format!("--add-host {text}: expected NAME:ADDRESS")))?;
             Ok((pair.0.to_string(), pair.1.trim_matches(['[', ']']).to_string()))
         });
-        let blobs = match self.wants_image() {
-            true => vec![self.compression()?],
-            false => Vec::new(),
-        };
         Ok(SolveSettings {
             epoch: Timestamp::seconds(self.epoch.seconds),
             site: loan(&self.request.site),
@@ -324,7 +341,7 @@ impl<'a> Target<'a> {
             },
             add_hosts: add_hosts.collect::<Result<_, EngineError>>()?,
             allow_insecure: self.request.allow_insecure,
-            blobs,
+            blobs: self.compressions(),
             dry_run: self.request.dry_run,
             slot: self.slot(variant),
             imports: self.imports.clone(),
@@ -385,21 +402,6 @@ fn tags(given: &[String]) -> Result<Vec<String>, EngineError> {
             Ok(reference.with_default_tag().to_string())
         })
         .collect()
-}
-
-fn compression(outputs: &[Output]) -> Result<LayerCompression, EngineError> {
-    let mut wanted = outputs
-        .iter()
-        .filter(|output| matches!(output.kind, OutputKind::Oci | OutputKind::Docker));
-    let first = wanted
-        .next()
-        .map_or(Compression::Gzip, |output| output.compression);
-    if wanted.any(|output| output.compression != first) {
-        return Err(EngineError::user(
-            "outputs with different compressions cannot be made in one build",
-        ));
-    }
-    Ok(layer_compression(first))
 }
 
 /// A compression in the layers' terms.

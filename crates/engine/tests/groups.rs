@@ -84,6 +84,7 @@ impl Place {
             destination: Some(self.path().join("out").join(name)),
             tar: false,
             compression: Compression::default(),
+            ..Output::default()
         });
         BuildTarget {
             name: name.into(),

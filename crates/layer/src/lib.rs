@@ -44,4 +44,4 @@ pub use pack::Compression;
 pub use snapshot::Ownership;
 pub use tree::{Node, ResolveError, Resolved, Tree};
 pub use upper::scan_upper;
-pub use write::{WrittenLayer, write_layer};
+pub use write::{WrittenLayer, compress_tar, write_layer};

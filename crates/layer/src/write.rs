@@ -57,6 +57,27 @@ pub fn write_layer(
     })
 }
 
+/// Compresses a tar as it is. The bytes depend on those of the tar and the compression alone, never on `threads`.
+pub fn compress_tar(
+    tar: &mut (dyn Read + Send),
+    compression: Compression,
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<WrittenLayer, LayerError> {
+    pipeline::run(compression, threads, None, out, |blocks| {
+        loop {
+            let mut block = vec![0; LARGE_BLOCK];
+            let got = read_full(tar, &mut block)
+                .map_err(|error| LayerError::io("read", &TreePath::root(), error))?;
+            block.truncate(got);
+            if got == 0 {
+                return Ok(());
+            }
+            blocks.send(block)?;
+        }
+    })
+}
+
 /// A tar in the making; `buffer` is the block that is not yet full.
 struct Tar<'a> {
     blocks: &'a Blocks,

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use praxis_engine::{BuildRequest, ContextSource, SecretSource, Site};
+use praxis_engine::{Annotation, BuildRequest, ContextSource, SecretSource, Site};
 
 use crate::arguments::{BuildOptions, PUSH, SecretOption, SecretOrigin};
 use crate::environment::Environment;
@@ -227,17 +227,14 @@ fn settings(given: &[String], flag: &str) -> Result<BTreeMap<String, String>, Fa
     given.iter().map(pair).collect()
 }
 
-fn annotations(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-    let mut annotations = BTreeMap::new();
-    for (name, value) in settings(given, "--annotation")? {
-        let name = name.strip_prefix("manifest:").unwrap_or(&name);
-        let level = name.split_once(':').map_or("", |(level, _)| level);
-        if level.starts_with("manifest") || level.starts_with("index") {
-            return Err(Failure::usage(format!(
-                "--annotation {name:?}: only annotations of the manifest are supported, not of {level}"
-            )));
-        }
-        annotations.insert(name.to_string(), value);
+fn annotations(given: &[String]) -> Result<Vec<Annotation>, Failure> {
+    let mut annotations = Vec::new();
+    for text in given {
+        let wrong = |why: String| Failure::usage(format!("--annotation: {why}"));
+        let pair = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+        let (name, value) =
+            pair.ok_or_else(|| wrong(format!("{text:?} must be [TYPE[PLATFORM]:]KEY=VALUE")))?;
+        annotations.extend(Annotation::parse(name.trim(), value, ':').map_err(wrong)?);
     }
     Ok(annotations)
 }

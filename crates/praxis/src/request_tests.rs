@@ -78,8 +78,10 @@ fn labels_without_value_are_empty() {
     ]);
     assert_eq!(request.labels["a"], "b=c");
     assert_eq!(request.labels["empty"], "");
-    assert_eq!(request.annotations["k"], "v");
-    assert!(refusal(&["--annotation", "index:k=v", "."]).contains("only annotations of the manifest"));
+    assert_eq!(request.annotations[0].key, "k");
+    assert!(refusal(&["--annotation", "index[linux/amd64]:k=v", "."]).contains("no single platform"));
+    assert!(refusal(&["--annotation", "manifest[moon]:k=v", "."]).contains("no platform"));
+    assert!(refusal(&["--annotation", "k", "."]).contains("KEY=VALUE"));
 }
 
 #[test]

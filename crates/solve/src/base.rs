@@ -109,7 +109,10 @@ pub fn make_base(
     };
     let settings = ImageSettings {
         annotations: Default::default(),
+        descriptor_annotations: Default::default(),
         compression: Compression::Gzip,
+        force_compression: false,
+        docker_media_types: false,
         created: source.epoch,
     };
     solution.image(&config, &settings, events)

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use praxis_layer::{Compression, ContentSource, Entry, Kind, Listing, Ownership, Tree, TreePath};
+use praxis_layer::{Compression, ContentSource, Entry, Kind, Listing, Ownership, Timestamp, Tree, TreePath};
 use praxis_oci::{Descriptor, Digest, Hasher, Index, media_type};
 use praxis_store::Store;
 use serde_json::json;
@@ -40,41 +40,80 @@ pub enum Destination {
     StandardOutput,
 }
 
-/// Writes `solution` to `destination`. Archives appear complete or not at all. An archive that is there already,
-/// unchanged since praxis wrote it, is left alone.
+/// What an archive or layout of images holds.
+#[derive(Clone, Debug)]
+pub struct ImageSet {
+    /// The manifest or index that the names stand for.
+    pub top: Descriptor,
+    /// The images below it.
+    pub images: Vec<BuiltImage>,
+    /// Names.
+    pub tags: Vec<String>,
+}
+
+/// Writes images to `destination`. Archives appear complete or not at all. An archive that is there already, unchanged
+/// since praxis wrote it, is left alone.
 ///
 /// # Errors
-/// If the destination cannot be written.
-pub fn export(
-    solution: &Solution,
-    image: Option<&BuiltImage>,
-    tags: &[String],
+/// If the destination cannot be written, or Docker's format cannot hold the images.
+pub fn export_images(
+    store: &Store,
+    set: &ImageSet,
     kind: ExportKind,
     destination: &Destination,
     events: &dyn Events,
 ) -> Result<(), SolveError> {
-    let layout = match (kind, image) {
-        (ExportKind::Oci | ExportKind::Docker, Some(image)) => Some(Layout::new(image, tags, kind)?),
-        (ExportKind::Oci | ExportKind::Docker, None) => {
-            return Err(SolveError::internal("an export without an image"));
-        }
-        _ => None,
+    let layout = Layout::new(set, kind)?;
+    let bytes = match destination {
+        Destination::File(path) => write_archive(store, path, Some(&layout.key(kind)), |out| {
+            layout.write_tar(store, out)
+        })?,
+        Destination::StandardOutput => layout.write_tar(store, &mut io::stdout().lock())?,
+        Destination::Directory(path) => layout.write_directory(store, path)?,
     };
-    let store = &solution.workshop.store;
-    let bytes = match (destination, layout) {
-        (Destination::File(path), Some(layout)) => {
-            write_archive(store, path, Some(&layout.key(kind)), |out| {
-                layout.write_tar(store, out)
-            })?
+    tell(kind, destination, bytes, events);
+    Ok(())
+}
+
+/// A root file system, and the directory that it is to be in: several are told apart by their platforms.
+pub struct RootFileSystem<'a> {
+    /// Whose root file system it is.
+    pub solution: &'a Solution,
+    /// One name, or none for the top.
+    pub directory: Option<String>,
+}
+
+/// Writes root file systems as files or as a tar. A tar appears complete or not at all.
+///
+/// # Errors
+/// If the destination cannot be written.
+pub fn export_files(
+    store: &Store,
+    roots: &[RootFileSystem<'_>],
+    kind: ExportKind,
+    destination: &Destination,
+    events: &dyn Events,
+) -> Result<(), SolveError> {
+    let bytes = match destination {
+        Destination::File(path) => write_archive(store, path, None, |out| write_root_tar(roots, out))?,
+        Destination::StandardOutput => write_root_tar(roots, &mut io::stdout().lock())?,
+        Destination::Directory(path) => {
+            let mut bytes = 0;
+            for root in roots {
+                let path = root
+                    .directory
+                    .as_ref()
+                    .map_or_else(|| path.clone(), |name| path.join(name));
+                bytes += write_root_directory(root.solution, &path)?;
+            }
+            bytes
         }
-        (Destination::StandardOutput, Some(layout)) => layout.write_tar(store, &mut io::stdout().lock())?,
-        (Destination::Directory(path), Some(layout)) => layout.write_directory(store, path)?,
-        (Destination::File(path), None) => {
-            write_archive(store, path, None, |out| write_root_tar(solution, out))?
-        }
-        (Destination::StandardOutput, None) => write_root_tar(solution, &mut io::stdout().lock())?,
-        (Destination::Directory(path), None) => write_root_directory(solution, path)?,
     };
+    tell(kind, destination, bytes, events);
+    Ok(())
+}
+
+fn tell(kind: ExportKind, destination: &Destination, bytes: u64, events: &dyn Events) {
     let shown = match destination {
         Destination::File(path) | Destination::Directory(path) => path.display().to_string(),
         Destination::StandardOutput => "-".into(),
@@ -84,7 +123,6 @@ pub fn export(
         destination: shown,
         bytes,
     });
-    Ok(())
 }
 
 /// Writes an archive beside `path` and moves it there; with a `key` through the store's kept exports.
@@ -150,9 +188,10 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(image: &BuiltImage, tags: &[String], kind: ExportKind) -> Result<Layout, SolveError> {
+    fn new(set: &ImageSet, kind: ExportKind) -> Result<Layout, SolveError> {
+        let tags = &set.tags;
         let entry = |tag: Option<&String>| {
-            let mut descriptor = image.manifest.clone();
+            let mut descriptor = set.top.clone();
             if let Some(tag) = tag {
                 let short = tag.rsplit_once(':').map_or("latest", |(_, short)| short);
                 descriptor
@@ -188,24 +227,19 @@ impl Layout {
             ("index.json".to_string(), index),
         ];
         if kind == ExportKind::Docker {
-            let layers: Vec<String> = image
-                .layers
-                .iter()
-                .map(|layer| blob_name(&layer.descriptor.digest))
-                .collect();
-            let names: Vec<&str> = tags
-                .iter()
-                .map(|tag| tag.strip_prefix("docker.io/library/").unwrap_or(tag))
-                .collect();
-            let manifest =
-                json!([{"Config": blob_name(&image.config.digest), "RepoTags": names, "Layers": layers}]);
-            small.push(("manifest.json".to_string(), encode(&manifest)));
+            small.push(("manifest.json".to_string(), encode(&docker_manifest(set)?)));
         }
-        let mut blobs: Vec<Descriptor> = vec![image.manifest.clone(), image.config.clone()];
-        for layer in &image.layers {
-            if !blobs.iter().any(|blob| blob.digest == layer.descriptor.digest) {
-                blobs.push(layer.descriptor.clone());
+        let mut blobs: Vec<Descriptor> = Vec::new();
+        let mut add = |blob: &Descriptor| {
+            if !blobs.iter().any(|known| known.digest == blob.digest) {
+                blobs.push(blob.clone());
             }
+        };
+        add(&set.top);
+        for image in &set.images {
+            add(&image.manifest);
+            add(&image.config);
+            image.layers.iter().for_each(|layer| add(&layer.descriptor));
         }
         Ok(Layout { small, blobs })
     }
@@ -264,6 +298,26 @@ impl Layout {
         }
         Ok(total)
     }
+}
+
+/// Docker's own list, which can hold one image under each name.
+fn docker_manifest(set: &ImageSet) -> Result<serde_json::Value, SolveError> {
+    let [image] = set.images.as_slice() else {
+        return Err(SolveError::user(
+            "a docker archive cannot hold images of several platforms under one name",
+        )
+        .with_hint("use type=oci, or one --output type=docker build for each platform"));
+    };
+    let layers: Vec<String> = image
+        .layers
+        .iter()
+        .map(|layer| blob_name(&layer.descriptor.digest))
+        .collect();
+    let names = set.tags.iter();
+    let names: Vec<&str> = names
+        .map(|tag| tag.strip_prefix("docker.io/library/").unwrap_or(tag))
+        .collect();
+    Ok(json!([{"Config": blob_name(&image.config.digest), "RepoTags": names, "Layers": layers}]))
 }
 
 fn blob_name(digest: &Digest) -> String {
@@ -391,10 +445,37 @@ impl ContentSource for Merged {
     }
 }
 
-fn write_root_tar(solution: &Solution, out: &mut dyn Write) -> Result<u64, SolveError> {
-    let (listing, source) = merged(solution)?;
+fn write_root_tar(roots: &[RootFileSystem<'_>], out: &mut dyn Write) -> Result<u64, SolveError> {
+    let (mut entries, mut contents) = (Vec::new(), HashMap::new());
+    for root in roots {
+        let (listing, Merged(files)) = merged(root.solution)?;
+        let Some(name) = &root.directory else {
+            entries.extend(listing.entries().iter().cloned());
+            contents.extend(files);
+            continue;
+        };
+        let top = TreePath::root().join(name.as_bytes());
+        let kind = Kind::Directory { opaque: false };
+        entries.push(Entry::new(top.clone(), kind, 0o755, Timestamp::default()));
+        entries.extend(listing.entries().iter().map(|entry| below(&top, entry)));
+        let moved = files.into_iter();
+        contents.extend(moved.map(|(path, content)| (top.join_path(&path), content)));
+    }
+    let (listing, source) = (Listing::new(entries), Merged(contents));
     let written = praxis_layer::write_layer(&listing, &source, Compression::None, 1, None, out)?;
     Ok(written.size)
+}
+
+/// The entry as it is in the directory `top`.
+fn below(top: &TreePath, entry: &Entry) -> Entry {
+    let mut entry = entry.clone();
+    entry.path = top.join_path(&entry.path);
+    if let Kind::Hardlink { target } = &entry.kind {
+        entry.kind = Kind::Hardlink {
+            target: top.join_path(target),
+        };
+    }
+    entry
 }
 
 fn write_root_directory(solution: &Solution, path: &Path) -> Result<u64, SolveError> {

@@ -13,8 +13,14 @@ use crate::{Solution, SolveError};
 pub struct ImageSettings {
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
+    /// Annotations of the manifest's descriptor.
+    pub descriptor_annotations: BTreeMap<String, String>,
     /// Compression of new layers.
     pub compression: Compression,
+    /// Whether layers of bases get it too.
+    pub force_compression: bool,
+    /// Whether media types are Docker's.
+    pub docker_media_types: bool,
     /// The time of the image.
     pub created: Timestamp,
 }
@@ -44,8 +50,15 @@ impl Solution {
         let layers: Vec<LayerBlob> = self
             .layers
             .iter()
-            .map(|layer| layer.blob(settings.compression))
+            .map(|layer| match settings.force_compression {
+                true => layer.forced_blob(settings.compression),
+                false => layer.blob(settings.compression),
+            })
             .collect::<Result<_, _>>()?;
+        let (manifest_type, config_type) = match settings.docker_media_types {
+            true => (media_type::DOCKER_MANIFEST, media_type::DOCKER_CONFIG),
+            false => (media_type::MANIFEST, media_type::CONFIG),
+        };
         let mut config = config.clone();
         config.created = Some(rfc3339(settings.created));
         config.rootfs = RootFs {
@@ -68,19 +81,20 @@ impl Solution {
             value.map_err(|error| SolveError::internal(error.to_string()))
         };
         let platform = config.platform();
-        let config = store.put_blob(media_type::CONFIG, &json(serde_json::to_vec(&config))?)?;
+        let config = store.put_blob(config_type, &json(serde_json::to_vec(&config))?)?;
         let manifest = Manifest {
             schema_version: 2,
-            media_type: Some(media_type::MANIFEST.into()),
+            media_type: Some(manifest_type.into()),
             artifact_type: None,
             config: config.clone(),
-            layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
+            layers: layers.iter().map(|layer| described(layer, settings)).collect(),
             subject: None,
             annotations: settings.annotations.clone(),
             other: BTreeMap::new(),
         };
-        let mut manifest = store.put_blob(media_type::MANIFEST, &json(serde_json::to_vec(&manifest))?)?;
+        let mut manifest = store.put_blob(manifest_type, &json(serde_json::to_vec(&manifest))?)?;
         manifest.platform = Some(platform);
+        manifest.annotations.clone_from(&settings.descriptor_annotations);
         let infos = layers.iter().enumerate().map(|(index, layer)| LayerInfo {
             digest: layer.descriptor.digest,
             size: layer.descriptor.size,
@@ -96,6 +110,19 @@ impl Solution {
             layers,
         })
     }
+}
+
+/// What the manifest says of a layer. Docker has no type for zstd: such a layer keeps OCI's.
+fn described(layer: &LayerBlob, settings: &ImageSettings) -> Descriptor {
+    let mut descriptor = layer.descriptor.clone();
+    if settings.docker_media_types {
+        descriptor.media_type = match descriptor.media_type.as_str() {
+            media_type::LAYER_GZIP => media_type::DOCKER_LAYER_GZIP.into(),
+            media_type::LAYER => "application/vnd.docker.image.rootfs.diff.tar".into(),
+            _ => descriptor.media_type,
+        };
+    }
+    descriptor
 }
 
 /// `1980-01-01T00:00:00Z`.

@@ -353,6 +353,53 @@ impl LayerHandle {
         Ok(blob)
     }
 
+    /// The blob in this compression, also of a layer from elsewhere: the same tar, compressed again.
+    pub fn forced_blob(&self, compression: Compression) -> Result<LayerBlob, SolveError> {
+        let own = match &self.foreign {
+            Some(foreign) => &foreign.blob,
+            None => return self.blob(compression),
+        };
+        if own.descriptor.media_type == media_type_of(compression) {
+            return Ok(own.clone());
+        }
+        let mut hasher = Hasher::new();
+        hasher.field(b"recompressed 1");
+        hasher.field(form_of(compression).as_bytes());
+        hasher.update(own.descriptor.digest.as_bytes());
+        let key = hasher.finish();
+        let store = &self.workshop.store;
+        self.workshop.turns.with(key, || {
+            let known: Option<LayerBlob> = store.record(&key);
+            let there = |blob: &LayerBlob| store.has_blob(&blob.descriptor.digest, blob.descriptor.size);
+            if let Some(known) = known.filter(there) {
+                return Ok(known);
+            }
+            let blob = self.recompress(own, compression)?;
+            store.put_record(&key, &blob)?;
+            Ok(blob)
+        })
+    }
+
+    fn recompress(&self, own: &LayerBlob, compression: Compression) -> Result<LayerBlob, SolveError> {
+        let store = &self.workshop.store;
+        let file = store.open_blob(&own.descriptor.digest, own.descriptor.size)?;
+        let mut tar = praxis_layer::decompress(BufReader::new(file), &Limits::default())?;
+        let mut writer = BufWriter::with_capacity(256 << 10, store.blob_writer()?.without_hashing());
+        let threads = self.workshop.threads;
+        let written = praxis_layer::compress_tar(&mut tar, compression, threads, &mut writer)?;
+        let broken = |error: io::Error| SolveError::io("write", store.root())(error);
+        writer.flush().map_err(broken)?;
+        let writer = writer.into_inner().map_err(|error| broken(error.into_error()))?;
+        if written.diff_id != own.diff_id {
+            return Err(self.lost());
+        }
+        writer.commit_hashed(&written.digest)?;
+        Ok(LayerBlob {
+            descriptor: Descriptor::new(media_type_of(compression), written.digest, written.size),
+            diff_id: written.diff_id,
+        })
+    }
+
     /// Another handle of the same layer may be writing the blob: then its is taken.
     fn write_blob_once(&self, compression: Compression) -> Result<LayerBlob, SolveError> {
         let form = form_of(compression);
@@ -388,13 +435,8 @@ impl LayerHandle {
         writer.flush().map_err(broken)?;
         let writer = writer.into_inner().map_err(|error| broken(error.into_error()))?;
         writer.commit_hashed(&written.digest)?;
-        let media = match compression {
-            Compression::Gzip => media_type::LAYER_GZIP,
-            Compression::Zstd => media_type::LAYER_ZSTD,
-            Compression::None => media_type::LAYER,
-        };
         let blob = LayerBlob {
-            descriptor: Descriptor::new(media, written.digest, written.size),
+            descriptor: Descriptor::new(media_type_of(compression), written.digest, written.size),
             diff_id: written.diff_id,
         };
         store.put_layer_blob(&self.id, form_of(compression), &blob, &written.blocks.encode())?;
@@ -448,6 +490,14 @@ fn additions(old: &Listing, new: &Listing) -> Option<Listing> {
         }
     }
     Some(Listing::new(changed.into_values().collect()))
+}
+
+fn media_type_of(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Gzip => media_type::LAYER_GZIP,
+        Compression::Zstd => media_type::LAYER_ZSTD,
+        Compression::None => media_type::LAYER,
+    }
 }
 
 /// The store's name for a compression.

@@ -1,7 +1,8 @@
 //! A plan to solved layers and an image.
 //!
-//! A [`Crew`] runs the stages of one or several plans side by side over one store, each plan with its [`Solver`]; [`Solution::image`] makes the image of it and
-//! [`export`] writes it where it is wanted. Nothing here prints or reads the environment; progress is [`Event`]s.
+//! A [`Crew`] runs the stages of one or several plans side by side over one store, each plan with its [`Solver`];
+//! [`Solution::image`] makes the image of it; [`export_images`] and [`export_files`] write what is wanted. Nothing here
+//! prints or reads the environment; progress is [`Event`]s.
 
 mod agent;
 mod archive;
@@ -45,7 +46,7 @@ pub use context::{ContextDirectory, ContextFilter, Everything, UsedFile};
 pub use crew::Crew;
 pub use error::{ErrorKind, SolveError};
 pub use event::{Event, Events, LayerInfo, StepInfo};
-pub use export::{Destination, ExportKind, export};
+pub use export::{Destination, ExportKind, ImageSet, RootFileSystem, export_files, export_images};
 pub use image::{BuiltImage, ImageSettings, rfc3339};
 pub use images::NamedContext;
 pub use promise::Promise;

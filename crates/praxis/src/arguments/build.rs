@@ -37,15 +37,16 @@ pub struct BuildOptions {
     /// Label for the image.
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub labels: Vec<String>,
-    /// Annotation for the manifest.
-    #[arg(long = "annotation", value_name = "NAME=VALUE")]
+    /// Annotation; TYPE is manifest (the default), index, manifest-descriptor or index-descriptor, several with commas.
+    #[arg(long = "annotation", value_name = "[TYPE[PLATFORM]:]KEY=VALUE")]
     pub annotations: Vec<String>,
     /// Platforms to build for; several give an index.
     #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
     pub platforms: Vec<Platform>,
 
-    /// Where the result goes: type=oci|docker|local|tar[,dest=PATH][,tar=false][,compression=gzip|zstd|uncompressed];
-    /// a path alone is type=local, - a tar on standard output. May be repeated.
+    /// Where the result goes: type=oci|docker|local|tar[,dest=PATH][,tar=false][,compression=gzip|zstd|uncompressed]
+    /// [,force-compression=true][,oci-mediatypes=false][,annotation[-TYPE][[PLATFORM]].KEY=VALUE]; a path alone is
+    /// type=local, - a tar on standard output. May be repeated.
     #[arg(short, long = "output", value_name = "OUTPUT", value_parser = parse_output)]
     pub outputs: Vec<OutputOption>,
     /// Write the image's id (digest of its configuration) to FILE.

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use praxis_engine::{Compression, Output, OutputKind};
+use praxis_engine::{Annotation, Compression, Output, OutputKind};
 
 use praxis_bake::csv;
 
@@ -27,8 +27,8 @@ struct Fields {
     kind: Option<String>,
     destination: Option<PathBuf>,
     directory: bool,
-    compression: Compression,
     names: Vec<String>,
+    output: Output,
 }
 
 /// Reads `type=KIND[,KEY=VALUE…]`, a bare path (the root file system as a directory) or `-` (as a tar on standard
@@ -57,7 +57,7 @@ fn bare(path: &str) -> Result<OutputOption, String> {
         kind,
         destination,
         tar: kind == OutputKind::Tar,
-        compression: Compression::default(),
+        ..Output::default()
     };
     Ok(OutputOption {
         output: Some(output),
@@ -71,16 +71,31 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
         "dest" if value.is_empty() => return Err("dest= is empty".into()),
         "dest" => given.destination = (value != "-").then(|| value.into()),
         "tar" => given.directory = !csv::boolean(key, &value)?,
-        "compression" => given.compression = compression(&value)?,
+        "compression" => given.output.compression = compression(&value)?,
         "name" => given.names.extend(value.split(',').map(String::from)),
-        "push" | "push-by-digest" | "unpack" if !csv::boolean(key, &value)? => {}
+        "push" | "push-by-digest" | "unpack" | "store" if !csv::boolean(key, &value)? => {}
         "push" | "push-by-digest" => return Err(PUSH.into()),
-        "oci-mediatypes" if csv::boolean(key, &value)? => {}
-        "force-compression" if !csv::boolean(key, &value)? => {}
+        "store" | "unpack" => {}
+        "oci-mediatypes" => given.output.docker_media_types = !csv::boolean(key, &value)?,
+        "force-compression" => given.output.force_compression = csv::boolean(key, &value)?,
+        "platform-split" => given.output.platform_split = Some(csv::boolean(key, &value)?),
         "rewrite-timestamp" => _ = csv::boolean(key, &value)?,
+        "compression-level" => return Err(LEVEL.into()),
+        _ if key.starts_with("annotation") => {
+            let rest = key.strip_prefix("annotation").unwrap_or(key);
+            let name = match rest.strip_prefix('-') {
+                Some(typed) => typed.to_string(),
+                None => format!("manifest{rest}"),
+            };
+            given
+                .output
+                .annotations
+                .extend(Annotation::parse(&name, &value, '.')?);
+        }
         _ => {
             return Err(format!(
-                "{key}={value} is not supported: known are type, dest, tar, compression, name and rewrite-timestamp"
+                "{key}={value} is not supported: known are type, dest, tar, compression, \
+                 force-compression, oci-mediatypes, annotation.KEY, platform-split, name and rewrite-timestamp"
             ));
         }
     }
@@ -91,12 +106,19 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
 pub const PUSH: &str = "praxis does not push from a build: publishing is a release operation and not part of this \
                         version; write an archive with --output type=oci,dest=FILE and copy that";
 
+/// Why `compression-level=` is refused.
+const LEVEL: &str = "compression-level is not supported: the level is part of what makes the same source give the same \
+                     bytes, so praxis has one for gzip and one for zstd; leave it out";
+
 /// Reads the value of `compression=`.
 pub fn compression(value: &str) -> Result<Compression, String> {
     match value {
         "gzip" => Ok(Compression::Gzip),
         "zstd" => Ok(Compression::Zstd),
         "uncompressed" => Ok(Compression::Uncompressed),
+        "estargz" => {
+            Err("compression=estargz is not supported: use gzip, which the same clients read, or zstd".into())
+        }
         _ => Err(format!(
             "compression={value} is not supported: use gzip, zstd or uncompressed"
         )),
@@ -109,7 +131,7 @@ fn finish(given: Fields, text: &str) -> Result<OutputOption, String> {
         Some("docker") => OutputKind::Docker,
         Some("local") => OutputKind::Local,
         Some("tar") => OutputKind::Tar,
-        Some("image") => {
+        Some("image" | "cacheonly") => {
             return Ok(OutputOption {
                 output: None,
                 names: given.names,
@@ -142,7 +164,7 @@ fn finish(given: Fields, text: &str) -> Result<OutputOption, String> {
         kind,
         destination: given.destination,
         tar,
-        compression: given.compression,
+        ..given.output
     };
     Ok(OutputOption {
         output: Some(output),
@@ -184,6 +206,41 @@ mod tests {
     }
 
     #[test]
+    fn annotations_have_a_type_and_a_platform() {
+        let annotations = output(
+            "type=oci,annotation.a.b=1,annotation[linux/arm64].c=2,annotation-index.d=3,annotation-manifest-descriptor.e=4",
+        )
+        .annotations;
+        let shown: Vec<String> = annotations
+            .iter()
+            .map(|it| {
+                let platform = it.platform.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("{:?} {platform} {}={}", it.kind, it.key, it.value)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "Manifest  a.b=1",
+                "Manifest linux/arm64 c=2",
+                "Index  d=3",
+                "ManifestDescriptor  e=4"
+            ]
+        );
+    }
+
+    #[test]
+    fn compressions_and_media_types_are_of_one_output() {
+        let zstd = output("type=oci,dest=x,compression=zstd,force-compression=true,oci-mediatypes=false");
+        assert!(zstd.force_compression && zstd.docker_media_types);
+        assert_eq!(
+            output("type=local,dest=x,platform-split=false").platform_split,
+            Some(false)
+        );
+        assert_eq!(parse_output("type=cacheonly").unwrap().output, None);
+    }
+
+    #[test]
     fn refusals_say_why() {
         for (text, why) in [
             ("type=registry", "release operation"),
@@ -193,7 +250,9 @@ mod tests {
             ("type=tar,tar=false", "always an archive"),
             ("type=squash,dest=x", "not supported"),
             ("dest=x,tar=true", "names no type"),
-            ("type=oci,dest=x,compression=estargz", "gzip, zstd"),
+            ("type=oci,dest=x,compression=estargz", "use gzip"),
+            ("type=oci,compression-level=9", "same"),
+            ("type=oci,annotation-colour.a=b", "none of manifest"),
             ("type=oci,tar=maybe", "true or false"),
             ("type=oci,colour=red", "not supported"),
             ("", "type or a path"),

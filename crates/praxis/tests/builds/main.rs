@@ -13,6 +13,7 @@ mod granted;
 mod history;
 mod looking;
 mod outputs;
+mod platforms;
 mod reproduce;
 mod site;
 mod step_cache;
