@@ -214,6 +214,7 @@ impl Rebuild<'_> {
         };
         let mut output = Output {
             destination: Some(self.place.join("image.tar")),
+            tar: true,
             ..Output::default()
         };
         if let Some(origin) = origin {
@@ -255,6 +256,7 @@ impl Rebuild<'_> {
         // The store's own image is gzip: anything else is made for an output.
         let plain = Output {
             destination: output.destination.clone(),
+            tar: true,
             ..Output::default()
         };
         if output != plain {

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use praxis_engine::{
-    BuildRequest, BuildResponse, BuildTarget, Compression, ContextSource, Engine, EngineError, Event, Events,
-    Output, OutputKind, Settings,
+    BuildRequest, BuildResponse, BuildTarget, ContextSource, Engine, EngineError, Event, Events, Output,
+    OutputKind, Settings,
 };
 use praxis_testkit::{Base, is_root};
 
@@ -82,8 +82,6 @@ impl Place {
         request.outputs.push(Output {
             kind: OutputKind::Local,
             destination: Some(self.path().join("out").join(name)),
-            tar: false,
-            compression: Compression::default(),
             ..Output::default()
         });
         BuildTarget {
