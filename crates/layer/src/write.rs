@@ -68,7 +68,7 @@ pub fn compress_tar(
         loop {
             let mut block = vec![0; LARGE_BLOCK];
             let got = read_full(tar, &mut block)
-                .map_err(|error| LayerError::io("read", &TreePath::root(), error))?;
+                .map_err(|error| LayerError::io("read", TreePath::root(), error))?;
             block.truncate(got);
             if got == 0 {
                 return Ok(());

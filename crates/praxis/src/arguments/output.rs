@@ -84,7 +84,14 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
         _ if key.starts_with("annotation") => {
             let rest = key.strip_prefix("annotation").unwrap_or(key);
             let name = match rest.strip_prefix('-') {
-                Some(typed) => typed.to_string(),
+                Some(typed) if typed.starts_with("manifest") || typed.starts_with("index") => {
+                    typed.to_string()
+                }
+                Some(_) => {
+                    return Err(format!(
+                        "{key}: its type is none of manifest, index, manifest-descriptor, index-descriptor"
+                    ));
+                }
                 None => format!("manifest{rest}"),
             };
             given
