@@ -22,7 +22,8 @@ const WORTH_A_THREAD: u64 = 1 << 20;
 ///
 /// Whiteouts and opaque directories are those of overlayfs in either dialect. Times after `epoch` become `epoch`;
 /// what differs from `lower`, or from what a lower layer had there before it was taken away, only by such a time gets
-/// the old one back, and so does any directory that differs from `lower` only by its time. Left out are sockets, files and
+/// the old one back, and so does any directory that differs from
+/// `lower` only by its time, unless a command set one and something in it has changed. Left out are sockets, files and
 /// links that equal those of `lower` (so that a new hard link to a lower file is a file of its own), whiteouts of
 /// nothing, and a root that has not changed. Nothing is
 /// followed: every file is opened below `directory` without links.
@@ -70,7 +71,8 @@ impl Scan<'_> {
         hidden: bool,
     ) -> Result<(), LayerError> {
         let failed = |error: Errno| LayerError::io("read", path, error);
-        let hidden = self.found_directory(directory, path, hidden)?;
+        let (hidden, set_on_purpose) = self.found_directory(directory, path, hidden)?;
+        let noted = self.found.len();
         let mut names: Vec<Vec<u8>> = Vec::new();
         for inner in fs::Dir::read_from(directory).map_err(failed)? {
             let inner = inner.map_err(failed)?;
@@ -99,6 +101,11 @@ impl Scan<'_> {
                 _ => self.file(directory, inner, &stat, hidden)?,
             }
         }
+        // BuildKit writes a directory because of what has changed in it, and then with the time it has.
+        if let Some(time) = set_on_purpose.filter(|_| self.found.len() > noted) {
+            let directory = &mut self.found[noted - 1];
+            (directory.entry.mtime, directory.clamped) = (time, false);
+        }
         Ok(())
     }
 
@@ -113,13 +120,14 @@ impl Scan<'_> {
         });
     }
 
-    /// Notes the directory; tells whether what is below its contents is hidden.
+    /// Notes the directory; tells whether what is below its contents is hidden, and the time that it was given by a
+    /// command if that is another than the lower one's.
     fn found_directory(
         &mut self,
         directory: BorrowedFd<'_>,
         path: &TreePath,
         hidden: bool,
-    ) -> Result<bool, LayerError> {
+    ) -> Result<(bool, Option<Timestamp>), LayerError> {
         let failed = |error: Errno| LayerError::io("read", path, error);
         let stat = fs::fstat(directory).map_err(failed)?;
         let (xattrs, overlay) = read_xattrs(directory, b".", path)?;
@@ -128,16 +136,19 @@ impl Scan<'_> {
         let kind = Kind::Directory { opaque };
         let (mut entry, touch) = self.entry(path.clone(), kind, &stat, xattrs);
         if path.is_root() && below.is_none_or(|node| same_metadata(&entry, node)) {
-            return Ok(hidden);
+            return Ok((hidden, None));
         }
-        // A directory's own time changes with what is in it; like BuildKit's, a layer does not record that.
+        let clamped = touch;
         let mut touch = touch;
+        let mut kept = None;
+        // A directory's own time changes with what is in it; a layer records only one that was set on purpose.
         if let Some(node) = below.filter(|node| same_metadata(&entry, node) && entry.mtime != node.mtime) {
+            kept = (!clamped).then_some(entry.mtime);
             entry.mtime = node.mtime;
             touch = true;
         }
         self.push(entry, touch, hidden);
-        Ok(hidden || opaque)
+        Ok((hidden || opaque, kept))
     }
 
     /// An entry, and whether its time was clamped.

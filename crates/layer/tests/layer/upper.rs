@@ -277,6 +277,24 @@ fn pipes_and_devices_are_listed() {
 
 /// What a step makes again as it was keeps its time, in whichever layer it was taken away.
 #[test]
+fn a_directory_has_the_time_that_a_command_gave_it_when_something_in_it_has_changed() {
+    let top = upper();
+    file(top.path(), "etc/new", "new", 5);
+    set_time(&top.path().join("etc"), 7);
+    std::fs::create_dir(top.path().join("var")).unwrap();
+    std::fs::set_permissions(top.path().join("var"), PermissionsExt::from_mode(0o755)).unwrap();
+    set_time(&top.path().join("var"), 7);
+    let listing = scan_upper(&open(top.path()), &lower(), EPOCH).unwrap();
+    assert_eq!(listing.get(&"etc".into()).unwrap().mtime, Timestamp::seconds(7));
+    let (var, before) = (listing.get(&"var".into()).unwrap(), lower());
+    assert_eq!(
+        var.mtime,
+        before.get(&"var".into()).unwrap().mtime,
+        "nothing in it has changed: BuildKit does not write it"
+    );
+}
+
+#[test]
 fn what_is_made_again_keeps_its_time() {
     let mut tree = lower();
     tree.apply(
