@@ -156,7 +156,7 @@ impl Built<'_> {
                 name: self.source.name().into(),
                 path: self.path.map(absolute),
                 digest: Digest::of(self.source.text().as_bytes()),
-                text: self.source.text().into(),
+                text: praxis_source::masked(self.source.text()),
             },
             target: request.target.clone(),
             platform: self.platform.clone(),

@@ -296,6 +296,12 @@ impl Rebuild<'_> {
         build: &mut BuildRequest,
     ) -> Result<(), EngineError> {
         let noted = &origin.dockerfile;
+        if Digest::of(noted.text.as_bytes()) != noted.digest {
+            return Err(EngineError::user(
+                "the Dockerfile holds a password in an address, so it is on record without it",
+            )
+            .with_hint("give the Dockerfile with --file"));
+        }
         if !matches!(context, ContextSource::Directory(_)) || noted.path.is_none() {
             build.dockerfile = Some("-".into());
             build.stdin = Some(noted.text.clone().into_bytes());
