@@ -96,6 +96,9 @@ impl Engine {
         for &index in order {
             let mut workplace = self.workplace(store.clone());
             workplace.turns = turns.clone();
+            let registries = &requests[index].1.registries;
+            workplace.pull = registries.pull;
+            workplace.remote = Some(registries.remote(&store));
             for target in targets.iter().flatten() {
                 let promises: Vec<Arc<Promise>> = target.promises().collect();
                 workplace

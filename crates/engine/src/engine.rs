@@ -47,6 +47,8 @@ impl Engine {
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             named: Default::default(),
             promised: Default::default(),
+            remote: None,
+            pull: false,
             turns: Default::default(),
         }
     }

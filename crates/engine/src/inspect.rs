@@ -119,6 +119,37 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Describes an image of a registry without its layers.
+    pub fn inspect_remote(
+        &self,
+        reference: &praxis_oci::Reference,
+        settings: &praxis_registry::Settings,
+        platform: Option<&Platform>,
+    ) -> Result<ImageDescription, EngineError> {
+        let platform = platform.cloned().unwrap_or_else(Platform::host);
+        let (digest, image, bytes) = crate::registry::described(reference, settings, &platform)?;
+        let not_valid =
+            |error| EngineError::user(format!("{}: not a valid image: {error}", reference.familiar()));
+        let config: praxis_oci::ImageConfig = serde_json::from_slice(&bytes).map_err(not_valid)?;
+        let manifest: praxis_oci::Manifest = serde_json::from_slice(&image.bytes).map_err(not_valid)?;
+        let told = config.history.iter().filter(|entry| !entry.empty_layer);
+        let mut told = told.map(|entry| entry.created_by.clone().unwrap_or_default());
+        let layers = manifest.layers.iter().map(|layer| LayerInfo {
+            digest: layer.digest,
+            size: layer.size,
+            created_by: told.next().unwrap_or_default(),
+        });
+        Ok(ImageDescription {
+            digest: digest.to_string(),
+            layers: layers.collect(),
+            annotations: manifest.annotations.clone(),
+            platform: config.platform().to_string(),
+            config: serde_json::from_slice(&bytes).map_err(not_valid)?,
+        })
+    }
+}
+
 /// Compares two opened images.
 pub(crate) fn difference(before: &OpenedImage, after: &OpenedImage) -> Result<ImageDifference, EngineError> {
     let identical = match (before.digest, after.digest) {

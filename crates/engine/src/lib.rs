@@ -17,6 +17,7 @@ mod inspect;
 mod loan;
 mod origin;
 mod outputs;
+mod registry;
 mod reproduce;
 mod request;
 mod sources;
@@ -45,6 +46,7 @@ pub use praxis_image::{
 };
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
+pub use registry::{CopyOutcome, CopyRequest, Place, PullRequest, Referrer, RegistryAccess};
 pub use reproduce::{ReproduceRequest, Reproduction};
 pub use request::{
     Annotation, AnnotationKind, BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use praxis_oci::{Digest, Platform};
 use praxis_solve::{GitAddress, Local};
 
+use crate::RegistryAccess;
 use crate::{CacheFrom, CacheTo};
 
 /// What `praxis build` asks for. Paths may be relative to the working directory of the process.
@@ -70,6 +71,8 @@ pub struct BuildRequest {
     pub allow_insecure: bool,
     /// `--allow network.host`.
     pub allow_host_network: bool,
+    /// Images of registries.
+    pub registries: RegistryAccess,
     /// What this machine lends to RUN steps.
     pub site: Site,
 }

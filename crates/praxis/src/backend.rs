@@ -18,7 +18,7 @@ use crate::arguments::{BaseBuildOptions, BaseLockOptions, BaseUpdateOptions, Exp
 use crate::failure::{Failure, FailureKind};
 
 /// The engine on one store.
-pub struct Engine(praxis_engine::Engine);
+pub struct Engine(pub praxis_engine::Engine);
 
 impl Engine {
     /// Opens the store under `root`, making it (0700) if it is not there. `owns_ids`: files can get any owner.

@@ -25,6 +25,12 @@ impl Environment {
         )
     }
 
+    /// All variables, for programs that are started.
+    pub fn all(&self) -> Vec<(OsString, OsString)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// A variable's bytes.
     pub fn raw(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)

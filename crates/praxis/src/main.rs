@@ -11,6 +11,7 @@ mod history;
 mod interrupt;
 mod metadata;
 mod progress;
+mod registries;
 mod request;
 mod root;
 mod site;

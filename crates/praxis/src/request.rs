@@ -97,6 +97,7 @@ pub fn build_request(
         jobs: options.jobs.into(),
         dry_run: options.dry_run || options.is_check(),
         site,
+        registries: Default::default(),
     })
 }
 

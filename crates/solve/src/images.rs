@@ -11,7 +11,7 @@ use praxis_oci::{
     Descriptor, Digest, Hasher, History, ImageConfig, Index, Manifest, Platform, Reference, media_type,
 };
 use praxis_plan::{Base, Bases, ImageBase};
-use praxis_store::LayerBlob;
+use praxis_store::{LayerBlob, Store, StoredImage};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,35 @@ pub enum NamedContext {
     Promised(String),
 }
 
+/// Images of registries. What they give is verified again by whoever takes it.
+pub trait RemoteImages: Send + Sync {
+    /// What `reference` stands for. Its bytes are in the store afterwards.
+    ///
+    /// # Errors
+    /// If the registry has no such image, or does not give it.
+    fn resolve(&self, reference: &Reference) -> Result<Descriptor, SolveError>;
+
+    /// The bytes of a manifest or index.
+    ///
+    /// # Errors
+    /// If they are not what the descriptor says.
+    fn document(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SolveError>;
+
+    /// Writes a blob.
+    ///
+    /// # Errors
+    /// If what was written is not what the descriptor says.
+    fn blob(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        out: &mut dyn Write,
+    ) -> Result<(), SolveError>;
+
+    /// How many blobs to fetch at once.
+    fn parallel(&self) -> usize;
+}
+
 /// Manifests and indexes larger than this are refused.
 const MANIFEST_LIMIT: u64 = 4 << 20;
 /// Images of more layers are refused: the kernel mounts no more.
@@ -49,6 +78,8 @@ pub(crate) struct Images {
     workshop: Arc<Workshop>,
     named: BTreeMap<String, NamedContext>,
     promised: BTreeMap<String, Vec<Arc<Promise>>>,
+    remote: Option<Arc<dyn RemoteImages>>,
+    pull: bool,
     loaded: Mutex<HashMap<Digest, Arc<LoadedImage>>>,
     resolved: Mutex<HashMap<(String, Platform), Base>>,
 }
@@ -57,7 +88,15 @@ struct LoadedImage {
     manifest: Manifest,
     config: Arc<ImageConfig>,
     /// Where missing blobs can be had.
-    layout: Option<PathBuf>,
+    origin: Origin,
+}
+
+/// Where the blobs of an image can be had that are not in the store.
+#[derive(Clone)]
+enum Origin {
+    Nowhere,
+    Layout(PathBuf),
+    Registry(Reference),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,9 +115,18 @@ impl Images {
             workshop,
             named,
             promised,
+            remote: None,
+            pull: false,
             loaded: Mutex::default(),
             resolved: Mutex::default(),
         }
+    }
+
+    /// The same with registries. `pull`: they are asked also for names that the store has.
+    pub fn with_remote(mut self, remote: Option<Arc<dyn RemoteImages>>, pull: bool) -> Images {
+        self.remote = remote;
+        self.pull = pull;
+        self
     }
 
     /// The named context `name` stands for. The name matches as written, or by the full name of an image without
@@ -173,10 +221,20 @@ impl Images {
             .parse()
             .map_err(|error| SolveError::user(format!("{error}")))?;
         let store = &self.workshop.store;
-        let found = match reference.digest() {
-            Some(digest) => store.image_by_digest(digest),
-            None => store.image(&reference.clone().with_default_tag().to_string()),
+        // `localhost` without a port is no registry: such names are for the store.
+        let remote = self.remote.as_ref().filter(|_| reference.domain() != "localhost");
+        let found = match (reference.digest(), &remote) {
+            (Some(digest), None) => store.image_by_digest(digest),
+            // What another repository gave is no proof that this one has it, or would give it.
+            (Some(digest), Some(_)) => stored_in(store, &reference.name(), digest),
+            (None, _) => store.image(&reference.clone().with_default_tag().to_string()),
         };
+        let asked = self.pull && reference.digest().is_none();
+        if let Some(remote) = remote.filter(|_| found.is_none() || asked) {
+            let reference = reference.with_default_tag();
+            let descriptor = remote.resolve(&reference)?;
+            return self.choose(name, &Origin::Registry(reference), &descriptor, platform, 0);
+        }
         let Some(image) = found else {
             return Err(SolveError::user(format!("{name}: not found: no such image in the store"))
                 .with_hint(format!(
@@ -185,7 +243,7 @@ impl Images {
                     reference.name()
                 )));
         };
-        self.choose(name, None, &image.descriptor, platform, 0)
+        self.choose(name, &Origin::Nowhere, &image.descriptor, platform, 0)
     }
 
     fn load_layout(
@@ -229,19 +287,19 @@ impl Images {
                     "build context {name}: no such image in {directory}, which has {has}"
                 ))
             })?;
-        self.choose(name, Some(directory), chosen, platform, 0)
+        self.choose(name, &Origin::Layout(directory.into()), chosen, platform, 0)
     }
 
     /// Follows `descriptor` through indexes to the image for `platform`.
     fn choose(
         &self,
         name: &str,
-        layout: Option<&Path>,
+        origin: &Origin,
         descriptor: &Descriptor,
         platform: &Platform,
         depth: usize,
     ) -> Result<Base, SolveError> {
-        let bytes = self.small_blob(name, layout, descriptor)?;
+        let bytes = self.small_blob(name, origin, descriptor)?;
         let value: serde_json::Value = parse(&bytes, name)?;
         let (is_index, is_manifest) = (value.get("manifests").is_some(), value.get("layers").is_some());
         if is_index && is_manifest {
@@ -267,7 +325,7 @@ impl Images {
             });
             let child =
                 fitting.ok_or_else(|| SolveError::user(format!("{name}: no image for {platform}")))?;
-            return self.choose(name, layout, child, platform, depth + 1);
+            return self.choose(name, origin, child, platform, depth + 1);
         }
         let manifest: Manifest = parse(&bytes, name)?;
         if manifest.layers.len() > LAYER_LIMIT {
@@ -276,7 +334,7 @@ impl Images {
                 manifest.layers.len()
             )));
         }
-        let config = self.small_blob(name, layout, &manifest.config)?;
+        let config = self.small_blob(name, origin, &manifest.config)?;
         let mut config: ImageConfig = parse(&config, name)?;
         complete_history(&mut config, manifest.layers.len());
         let config = Arc::new(config);
@@ -288,7 +346,7 @@ impl Images {
         let loaded = LoadedImage {
             manifest,
             config: config.clone(),
-            layout: layout.map(Path::to_path_buf),
+            origin: origin.clone(),
         };
         self.loaded
             .lock()
@@ -307,7 +365,7 @@ impl Images {
     fn small_blob(
         &self,
         name: &str,
-        layout: Option<&Path>,
+        origin: &Origin,
         descriptor: &Descriptor,
     ) -> Result<Vec<u8>, SolveError> {
         let wrong = |why: String| SolveError::user(format!("{name}: {}: {why}", descriptor.digest));
@@ -320,14 +378,7 @@ impl Images {
         if let Ok(bytes) = self.workshop.store.read_blob(&descriptor.digest, descriptor.size) {
             return Ok(bytes);
         }
-        let Some(layout) = layout else {
-            return Err(wrong("is not in the store".into()));
-        };
-        let mut bytes = Vec::new();
-        let file = open_blob(layout, &descriptor.digest).map_err(|error| wrong(error.to_string()))?;
-        file.take(descriptor.size + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| wrong(error.to_string()))?;
+        let bytes = self.small_from(name, origin, descriptor)?;
         if bytes.len() as u64 != descriptor.size {
             return Err(wrong(format!(
                 "it is not {} bytes long, as its descriptor says",
@@ -338,6 +389,30 @@ impl Images {
             return Err(wrong("the content has another digest".into()));
         }
         self.workshop.store.put_blob(&descriptor.media_type, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn small_from(
+        &self,
+        name: &str,
+        origin: &Origin,
+        descriptor: &Descriptor,
+    ) -> Result<Vec<u8>, SolveError> {
+        let wrong = |why: String| SolveError::user(format!("{name}: {}: {why}", descriptor.digest));
+        let mut bytes = Vec::new();
+        match (origin, &self.remote) {
+            (Origin::Layout(layout), _) => {
+                let file = open_blob(layout, &descriptor.digest).map_err(|error| wrong(error.to_string()))?;
+                file.take(descriptor.size + 1)
+                    .read_to_end(&mut bytes)
+                    .map_err(|error| wrong(error.to_string()))?;
+            }
+            (Origin::Registry(reference), Some(remote)) if is_document(&descriptor.media_type) => {
+                bytes = remote.document(reference, descriptor)?;
+            }
+            (Origin::Registry(reference), Some(remote)) => remote.blob(reference, descriptor, &mut bytes)?,
+            _ => return Err(wrong("is not in the store".into())),
+        }
         Ok(bytes)
     }
 
@@ -354,6 +429,7 @@ impl Images {
             .cloned();
         let loaded =
             loaded.ok_or_else(|| SolveError::internal(format!("{} was not resolved", image.reference)))?;
+        self.fetch_missing(&loaded)?;
         let mut layers = Vec::new();
         for (descriptor, diff_id) in loaded.manifest.layers.iter().zip(&loaded.config.rootfs.diff_ids) {
             // Several plans, or stages, may start from the same image: its layers are read once.
@@ -379,9 +455,12 @@ impl Images {
         let store = &self.workshop.store;
         let name = &image.reference;
         if !store.has_blob(&descriptor.digest, descriptor.size) {
-            let layout = loaded.layout.as_deref().ok_or_else(|| {
-                SolveError::user(format!("{name}: layer {} is not in the store", descriptor.digest))
-            })?;
+            let Origin::Layout(layout) = &loaded.origin else {
+                return Err(SolveError::user(format!(
+                    "{name}: layer {} is not in the store",
+                    descriptor.digest
+                )));
+            };
             self.import(name, layout, descriptor)?;
         }
         let mut hasher = Hasher::new();
@@ -422,6 +501,54 @@ impl Images {
             blob,
             below.to_vec(),
         )))
+    }
+
+    /// Fetches the layers that the store does not have from their registry, several at once.
+    fn fetch_missing(&self, loaded: &LoadedImage) -> Result<(), SolveError> {
+        let (Origin::Registry(reference), Some(remote)) = (&loaded.origin, &self.remote) else {
+            return Ok(());
+        };
+        let store = &self.workshop.store;
+        let missing = loaded.manifest.layers.iter();
+        let missing: BTreeMap<Digest, &Descriptor> = missing
+            .filter(|layer| !store.has_blob(&layer.digest, layer.size))
+            .map(|layer| (layer.digest, layer))
+            .collect();
+        let waiting = Mutex::new(missing.into_values());
+        let failure: Mutex<Option<SolveError>> = Mutex::default();
+        std::thread::scope(|scope| {
+            for _ in 0..remote.parallel().max(1) {
+                scope.spawn(|| {
+                    loop {
+                        let next = waiting.lock().expect("no panic while held").next();
+                        let failed = failure.lock().expect("no panic while held").is_some();
+                        let Some(layer) = next.filter(|_| !failed) else {
+                            return;
+                        };
+                        if let Err(error) = self.fetch(remote.as_ref(), reference, layer) {
+                            failure.lock().expect("no panic while held").get_or_insert(error);
+                        }
+                    }
+                });
+            }
+        });
+        failure
+            .into_inner()
+            .expect("no panic while held")
+            .map_or(Ok(()), Err)
+    }
+
+    fn fetch(
+        &self,
+        remote: &dyn RemoteImages,
+        reference: &Reference,
+        layer: &Descriptor,
+    ) -> Result<(), SolveError> {
+        // The bytes are hashed once more here: the store believes its own eyes.
+        let mut writer = self.workshop.store.blob_writer()?;
+        remote.blob(reference, layer, &mut writer)?;
+        writer.commit_as(&layer.digest)?;
+        Ok(())
     }
 
     fn import(&self, name: &str, layout: &Path, descriptor: &Descriptor) -> Result<(), SolveError> {
@@ -558,6 +685,22 @@ fn with_parents(listing: &Listing, lower: &Tree) -> Listing {
             .chain(missing.into_values())
             .collect(),
     )
+}
+
+/// Whether registries serve it as a manifest.
+fn is_document(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        media_type::INDEX | media_type::MANIFEST | media_type::DOCKER_INDEX | media_type::DOCKER_MANIFEST
+    )
+}
+
+/// The image of the store that has `digest` and the name of this repository.
+fn stored_in(store: &Store, repository: &str, digest: &Digest) -> Option<StoredImage> {
+    store.images().into_iter().find(|image| {
+        let name = image.name.parse::<Reference>();
+        image.descriptor.digest == *digest && name.is_ok_and(|name| name.name() == repository)
+    })
 }
 
 struct Tee<R> {

@@ -48,7 +48,7 @@ pub use error::{ErrorKind, SolveError};
 pub use event::{Event, Events, LayerInfo, StepInfo};
 pub use export::{Destination, ExportKind, ImageSet, RootFileSystem, export_files, export_images};
 pub use image::{BuiltImage, ImageSettings, rfc3339};
-pub use images::NamedContext;
+pub use images::{NamedContext, RemoteImages};
 pub use promise::Promise;
 pub use remote::{
     Access, ArchiveContext, Checkout, Context, FetchedAddress, GitAddress, Local, fetch_address, fetch_git,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::crew::{Crew, spawn_deep};
 use crate::event::{Event, Events};
 use crate::files::{self, PreparedCopy};
-use crate::images::{Images, NamedContext};
+use crate::images::{Images, NamedContext, RemoteImages};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, Origins};
 use crate::numbers::{Numbers, origins_of};
@@ -42,6 +42,10 @@ pub struct Workplace {
     pub named: BTreeMap<String, NamedContext>,
     /// What other plans of the same build become, by the names of [`NamedContext::Promised`].
     pub promised: BTreeMap<String, Vec<Arc<Promise>>>,
+    /// Images that are not in the store; `None`: there are none.
+    pub remote: Option<Arc<dyn RemoteImages>>,
+    /// Whether registries are asked also for names that the store has.
+    pub pull: bool,
     /// Shared by all that work at the same time: what one makes, another waits for.
     pub turns: Arc<Turns>,
 }
@@ -153,7 +157,8 @@ impl Solver {
         directories: BTreeMap<String, Context>,
     ) -> Solver {
         let workshop = Workshop::of(&workplace);
-        let images = Images::new(workshop.clone(), workplace.named, workplace.promised);
+        let images = Images::new(workshop.clone(), workplace.named, workplace.promised)
+            .with_remote(workplace.remote, workplace.pull);
         Solver {
             workshop,
             images,

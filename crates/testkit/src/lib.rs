@@ -1,13 +1,19 @@
-//! What tests share: a base image made of busybox, tar archives, an ordinary user, a look at whole directory trees,
-//! what fuzzing checks.
+//! What tests share: a base image made of busybox, tar archives, an ordinary user, servers that lie and cut, a look at
+//! whole directory trees, what fuzzing checks.
 
 mod archive;
 mod base;
+mod cutter;
 pub mod fuzz;
+mod registry;
 mod tree;
 mod user;
+mod web;
 
 pub use archive::Archive;
 pub use base::{Base, busybox};
+pub use cutter::Cutter;
+pub use registry::{RealRegistry, RegistryOptions};
 pub use tree::{files_below, make_readable, tree_of};
 pub use user::{OrdinaryUser, is_root};
+pub use web::{WebAnswer, WebRequest, WebServer};

@@ -5,8 +5,8 @@ use praxis_engine::{CacheFrom, CacheTo};
 use praxis_oci::Platform;
 
 use super::{
-    LimitOption, OutputOption, SecretOption, SshOption, parse_cache_from, parse_cache_to, parse_output,
-    parse_size,
+    LimitOption, OutputOption, RegistryOptions, SecretOption, SshOption, parse_cache_from, parse_cache_to,
+    parse_output, parse_size,
 };
 
 /// Options of `praxis build`.
@@ -75,9 +75,15 @@ pub struct BuildOptions {
     /// min holds the image's own layers, max those of all stages. May be repeated.
     #[arg(long, value_name = "CACHE", value_parser = parse_cache_to)]
     pub cache_to: Vec<CacheTo>,
-    /// Accepted for scripts: a base is looked up anew in every build.
-    #[arg(long)]
+    /// Ask registries also for images that the store has under their name.
+    #[arg(long, conflicts_with = "offline")]
     pub pull: bool,
+    /// Ask no registry: what was fetched before has to do.
+    #[arg(long)]
+    pub offline: bool,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: RegistryOptions,
     /// Steps worked on at once; 0: as many as are ready and the machine has processors for.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub jobs: u16,

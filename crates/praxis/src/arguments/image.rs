@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use praxis_oci::Platform;
 
-use super::{JsonOption, ProgressMode, SecretOption, SshOption};
+use super::{JsonOption, ProgressMode, RegistryOptions, SecretOption, SshOption};
 
 /// The platform of an image.
 #[derive(Clone, Debug, Args)]
@@ -26,6 +26,9 @@ pub struct InspectOptions {
     /// Output format.
     #[command(flatten)]
     pub format: JsonOption,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: RegistryOptions,
 }
 
 /// Options of `praxis tree`.

@@ -10,6 +10,7 @@ mod image;
 mod limits;
 mod output;
 mod prune;
+mod registry;
 mod secret;
 
 use std::path::PathBuf;
@@ -26,6 +27,10 @@ pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, T
 pub use limits::{LimitOption, parse_size};
 pub use output::{OutputOption, PUSH, parse_output};
 pub use prune::{PruneCommand, PruneFilter};
+pub use registry::{
+    CopyOptions, LoginOptions, LogoutOptions, PullOptions, PushOptions, ReferrersCommand, RegistryOptions,
+    TagsOptions,
+};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 
 /// Container images you can prove.
@@ -71,7 +76,22 @@ pub enum Command {
     Store(StoreCommand),
     /// Show past builds
     History(HistoryOptions),
-    /// Describe an image in the store, an archive or a layout
+    /// Pull images from registries into the store
+    Pull(PullOptions),
+    /// Push an image of the store to a registry
+    Push(PushOptions),
+    /// Copy an image between registries, OCI layouts and the store
+    Copy(CopyOptions),
+    /// List the tags of a repository
+    Tags(TagsOptions),
+    /// List and attach what refers to an image of a registry
+    #[command(subcommand)]
+    Referrers(ReferrersCommand),
+    /// Keep a password for a registry
+    Login(LoginOptions),
+    /// Forget the password for a registry
+    Logout(LogoutOptions),
+    /// Describe an image in the store, a registry, an archive or a layout
     Inspect(InspectOptions),
     /// Draw the plan of a build: stages, steps, what each takes from where, what is cached
     Graph(Box<GraphOptions>),

@@ -110,8 +110,8 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
 }
 
 /// Why `--push` is refused.
-pub const PUSH: &str = "praxis does not push from a build: publishing is a release operation and not part of this \
-                        version; write an archive with --output type=oci,dest=FILE and copy that";
+pub const PUSH: &str = "praxis does not push from a build: publishing is an act of its own; name the image with --tag and \
+                        run `praxis push`, or write an archive with --output type=oci,dest=FILE";
 
 /// Why `compression-level=` is refused.
 const LEVEL: &str = "compression-level is not supported: the level is part of what makes the same source give the same \

@@ -3,14 +3,14 @@
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream};
+use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream, RegistryAccess};
 
 use super::{Outcome, Surroundings, write_file, write_stdout};
 use crate::arguments::{BuildOptions, ProgressMode};
 use crate::failure::{Failure, FailureKind};
 use crate::progress::{Ending, Printer, printer};
 use crate::request::build_request;
-use crate::{interrupt, metadata};
+use crate::{interrupt, metadata, registries};
 
 /// Counts warnings on their way to the printer.
 pub struct Counting<'a> {
@@ -39,9 +39,15 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
     if request.context == ContextSource::Stdin {
         request.stdin_rest = Some(InputStream::new(std::io::stdin()));
     }
+    request.registries = RegistryAccess {
+        settings: registries::settings(&options.registries, surroundings)?,
+        offline: options.offline,
+        pull: options.pull,
+    };
     let (engine, warning) = surroundings.engine()?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+    request.registries.settings.stop = cancel.clone();
     let mode = if options.quiet {
         ProgressMode::Quiet
     } else {

@@ -8,13 +8,27 @@ use crate::arguments::InspectOptions;
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
 use crate::progress::units;
+use crate::registries;
 
 /// Describes an image.
 pub fn run(options: &InspectOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    let image = surroundings
-        .engine()?
-        .0
-        .inspect(&options.image, options.platform.platform.as_ref())?;
+    let image = match options.image.strip_prefix("docker://") {
+        Some(name) => {
+            let reference = name
+                .parse()
+                .map_err(|error| Failure::usage(format!("{}: {error}", options.image)))?;
+            let settings = registries::settings(&options.registries, surroundings)?;
+            surroundings.engine()?.0.0.inspect_remote(
+                &reference,
+                &settings,
+                options.platform.platform.as_ref(),
+            )?
+        }
+        None => surroundings
+            .engine()?
+            .0
+            .inspect(&options.image, options.platform.platform.as_ref())?,
+    };
     result(options.format.json, &image, || description(&image))
 }
 

@@ -13,6 +13,7 @@ mod inspect;
 mod layers_picture;
 mod manual;
 mod pin;
+mod registry;
 mod reproduce;
 mod store;
 mod tree;
@@ -101,6 +102,13 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Base(command) => return base::run(&command, &surroundings),
         Command::Store(command) => store::run(&command, &surroundings)?,
         Command::History(options) => history::run(&options, &surroundings)?,
+        Command::Pull(options) => registry::pull(&options, &surroundings)?,
+        Command::Push(options) => registry::push(&options, &surroundings)?,
+        Command::Copy(options) => registry::copy(&options, &surroundings)?,
+        Command::Tags(options) => registry::tags(&options, &surroundings)?,
+        Command::Referrers(command) => registry::referrers(&command, &surroundings)?,
+        Command::Login(options) => registry::login(&options, &surroundings)?,
+        Command::Logout(options) => registry::logout(&options, &surroundings)?,
         Command::Inspect(options) => inspect::run(&options, &surroundings)?,
         Command::Graph(options) => graph::run(&options, &surroundings)?,
         Command::Tree(options) => tree::run(&options, &surroundings)?,
