@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use praxis_layer::Compression as LayerCompression;
-use praxis_oci::Digest;
+use praxis_oci::{Digest, Reference};
 use praxis_solve::{
-    CacheDirectory, CacheDirectoryWriter, CacheMode, Event, Events, ImportedCache, Solution, export_cache,
+    CacheDirectory, CacheDirectoryWriter, CacheMode, CacheSink, Event, Events, ImportedCache, Solution,
+    SolveError, export_cache,
 };
 
+use praxis_store::Store;
+
+use crate::registry::RegistryCache;
 use crate::target::layer_compression;
 use crate::{BuildRequest, Compression, EngineError};
 
@@ -22,6 +26,8 @@ pub enum CacheFrom {
         /// Only a cache with this digest.
         digest: Option<Digest>,
     },
+    /// A name in a registry.
+    Registry(Reference),
 }
 
 /// One `--cache-to`.
@@ -42,14 +48,31 @@ pub struct CacheTo {
 pub enum CachePlace {
     /// A directory.
     Local(PathBuf),
+    /// A name in a registry.
+    Registry(Reference),
 }
 
 /// The caches that a build may use. One that cannot be read is a warning: the first build of all has none.
-pub(crate) fn imports(request: &BuildRequest, events: &dyn Events) -> Vec<Arc<ImportedCache>> {
+pub(crate) fn imports(
+    request: &BuildRequest,
+    store: &Arc<Store>,
+    events: &dyn Events,
+) -> Vec<Arc<ImportedCache>> {
     let read = |from: &CacheFrom| match from {
         CacheFrom::Local { directory, digest } => {
             ImportedCache::read(Box::new(CacheDirectory::new(directory, *digest)))
         }
+        CacheFrom::Registry(reference) if request.registries.offline => {
+            let name = reference.familiar();
+            Err(SolveError::user(format!(
+                "cache {name}: --offline forbids to ask its registry"
+            )))
+        }
+        CacheFrom::Registry(reference) => ImportedCache::read(Box::new(RegistryCache::new(
+            reference,
+            &request.registries.settings,
+            store,
+        ))),
     };
     let mut imports = Vec::new();
     for from in &request.cache_from {
@@ -66,13 +89,28 @@ pub(crate) fn export(
     request: &BuildRequest,
     solutions: &[&Solution],
     compression: LayerCompression,
+    store: &Arc<Store>,
     events: &dyn Events,
 ) -> Result<(), EngineError> {
     for to in &request.cache_to {
         let compression = to.compression.map_or(compression, layer_compression);
-        let CachePlace::Local(directory) = &to.place;
-        let written = CacheDirectoryWriter::open(directory)
-            .and_then(|sink| export_cache(solutions, to.mode, compression, &sink, events));
+        let write = |sink: &dyn CacheSink| export_cache(solutions, to.mode, compression, sink, events);
+        let written = match &to.place {
+            CachePlace::Local(directory) => {
+                CacheDirectoryWriter::open(directory).and_then(|sink| write(&sink))
+            }
+            CachePlace::Registry(reference) if request.registries.offline => {
+                let name = reference.familiar();
+                Err(SolveError::user(format!(
+                    "cache {name}: --offline forbids to write to its registry"
+                )))
+            }
+            CachePlace::Registry(reference) => write(&RegistryCache::new(
+                reference,
+                &request.registries.settings,
+                store,
+            )),
+        };
         match written {
             Ok(_) => {}
             Err(error) if to.ignore_error => {

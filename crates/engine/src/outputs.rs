@@ -1,6 +1,7 @@
 //! What a solved target becomes: an image or an index of images, its names, and what `--output` asks for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use praxis_layer::Timestamp;
 use praxis_oci::{Descriptor, Index, Platform, media_type};
@@ -18,7 +19,7 @@ use crate::{Annotation, AnnotationKind, BuildGraph, BuildResponse, EngineError, 
 pub(crate) struct Outputs<'a> {
     pub target: &'a Target<'a>,
     pub solutions: &'a [Solution],
-    pub store: &'a Store,
+    pub store: &'a Arc<Store>,
 }
 
 impl Outputs<'_> {
@@ -54,7 +55,13 @@ impl Outputs<'_> {
             self.export(output, set.map(|(_, set)| set))?;
         }
         let (request, solved) = (self.target.request, self.solutions.iter().collect::<Vec<_>>());
-        caches::export(request, &solved, self.target.compression(), self.target.events)?;
+        caches::export(
+            request,
+            &solved,
+            self.target.compression(),
+            self.store,
+            self.target.events,
+        )?;
         let Some((_, set)) = made.first() else {
             return Ok(response);
         };

@@ -91,6 +91,7 @@ impl<'a> Target<'a> {
             });
         }
         workplace.named = named.names;
+        let imports = caches::imports(request, &workplace.store, events);
         events.note_source(&main.source);
         let mut target = Target {
             name,
@@ -105,7 +106,7 @@ impl<'a> Target<'a> {
             written: (main.path, main.commit),
             opened_main: main.open.is_some(),
             open: main.open.into_iter().chain(named.open).collect(),
-            imports: caches::imports(request, events),
+            imports,
             id: events.id(),
         };
         target.plan_all()?;

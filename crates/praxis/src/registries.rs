@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use praxis_engine::RegistryAccess;
 use praxis_registry::{CredentialSources, RegistriesFile, RegistryError, Secret, Settings};
 
-use crate::arguments::RegistryOptions;
+use crate::arguments::{BuildOptions, RegistryOptions};
 use crate::commands::Surroundings;
 use crate::environment::Environment;
 use crate::failure::{Failure, FailureKind};
@@ -23,6 +24,15 @@ pub fn settings(options: &RegistryOptions, surroundings: &Surroundings) -> Resul
         ca_bundle: site.ca_bundle,
         proxies: site.proxies,
         ..Settings::default()
+    })
+}
+
+/// What a build may do with registries.
+pub fn access(options: &BuildOptions, surroundings: &Surroundings) -> Result<RegistryAccess, Failure> {
+    Ok(RegistryAccess {
+        settings: settings(&options.registries, surroundings)?,
+        offline: options.offline,
+        pull: options.pull,
     })
 }
 

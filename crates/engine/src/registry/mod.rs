@@ -1,5 +1,6 @@
 //! Registries, for builds and for commands.
 
+mod cache;
 mod images;
 mod layout;
 mod operations;
@@ -14,6 +15,7 @@ use praxis_solve::ErrorKind;
 
 use crate::EngineError;
 
+pub(crate) use cache::RegistryCache;
 pub use images::{CopyOutcome, CopyRequest, PullRequest, Referrer};
 pub(crate) use operations::described;
 pub use place::Place;

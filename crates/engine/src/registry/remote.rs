@@ -97,7 +97,7 @@ fn resolution(reference: &Reference) -> Digest {
     hasher.finish()
 }
 
-fn solve_error(error: RegistryError) -> SolveError {
+pub(super) fn solve_error(error: RegistryError) -> SolveError {
     SolveError {
         kind: super::kind(error.kind),
         hint: error.hint.clone(),

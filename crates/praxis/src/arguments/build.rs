@@ -68,11 +68,12 @@ pub struct BuildOptions {
     /// Take nothing from the cache for these stages.
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
-    /// Cache of an earlier build, perhaps on another machine: type=local,src=DIR[,digest=DIGEST]. May be repeated.
+    /// Cache of an earlier build, perhaps on another machine: type=local,src=DIR[,digest=DIGEST] or
+    /// type=registry,ref=NAME. May be repeated.
     #[arg(long, value_name = "CACHE", value_parser = parse_cache_from)]
     pub cache_from: Vec<CacheFrom>,
-    /// Write a cache: type=local,dest=DIR[,mode=min|max][,compression=gzip|zstd|uncompressed][,ignore-error=true].
-    /// min holds the image's own layers, max those of all stages. May be repeated.
+    /// Write a cache: type=local,dest=DIR or type=registry,ref=NAME, and
+    /// [,mode=min|max][,compression=gzip|zstd|uncompressed][,ignore-error=true]. min holds the image's own layers, max those of all stages. May be repeated.
     #[arg(long, value_name = "CACHE", value_parser = parse_cache_to)]
     pub cache_to: Vec<CacheTo>,
     /// Ask registries also for images that the store has under their name.

@@ -4,14 +4,16 @@ use praxis_engine::{CacheFrom, CacheMode, CachePlace, CacheTo};
 
 use super::output::compression;
 use praxis_bake::csv;
+use praxis_oci::Reference;
 
-/// Reads `type=local,src=DIR[,digest=DIGEST]`.
+/// Reads `type=local,src=DIR[,digest=DIGEST]` or `type=registry,ref=NAME`.
 pub fn parse_cache_from(text: &str) -> Result<CacheFrom, String> {
-    let (mut kind, mut directory, mut digest) = (None, None, None);
+    let (mut kind, mut directory, mut digest, mut name) = (None, None, None, None);
     for (key, value) in fields(text)? {
         match key.as_str() {
             "type" => kind = Some(value),
             "src" => directory = given(&key, value)?,
+            "ref" => name = Some(reference(&value)?),
             "digest" => {
                 digest = Some(
                     value
@@ -19,37 +21,53 @@ pub fn parse_cache_from(text: &str) -> Result<CacheFrom, String> {
                         .map_err(|error| format!("digest={value}: {error}"))?,
                 );
             }
-            _ => return Err(unknown(&key, &value, "type, src and digest")),
+            _ => return Err(unknown(&key, &value, "type, src, digest and ref")),
         }
     }
-    local(kind.as_deref())?;
-    let directory = directory.ok_or("type=local needs src=DIR")?;
+    if is_registry(kind.as_deref())? {
+        let named = name.filter(|_| directory.is_none() && digest.is_none());
+        return Ok(CacheFrom::Registry(
+            named.ok_or("type=registry needs ref=NAME and nothing else")?,
+        ));
+    }
+    let directory = directory
+        .filter(|_| name.is_none())
+        .ok_or("type=local needs src=DIR")?;
     Ok(CacheFrom::Local { directory, digest })
 }
 
-/// Reads `type=local,dest=DIR[,mode=min|max][,compression=…][,ignore-error=true]`.
+/// Reads `type=local,dest=DIR` or `type=registry,ref=NAME`, and `[,mode=min|max][,compression=…][,ignore-error=true]`.
 pub fn parse_cache_to(text: &str) -> Result<CacheTo, String> {
-    let (mut kind, mut directory) = (None, None);
+    let (mut kind, mut directory, mut name) = (None, None, None);
     let (mut mode, mut packed, mut ignore_error) = (CacheMode::Min, None, false);
     for (key, value) in fields(text)? {
         match key.as_str() {
             "type" => kind = Some(value),
             "dest" => directory = given(&key, value)?,
+            "ref" => name = Some(reference(&value)?),
             "mode" => mode = cache_mode(&value)?,
             "compression" => packed = Some(compression(&value)?),
             "ignore-error" => ignore_error = csv::boolean(&key, &value)?,
             "oci-mediatypes" | "image-manifest" if csv::boolean(&key, &value)? => {}
             "force-compression" => _ = csv::boolean(&key, &value)?,
             _ => {
-                let known = "type, dest, mode, compression and ignore-error";
+                let known = "type, dest, ref, mode, compression and ignore-error";
                 return Err(unknown(&key, &value, known));
             }
         }
     }
-    local(kind.as_deref())?;
-    let directory = directory.ok_or("type=local needs dest=DIR")?;
+    let place = if is_registry(kind.as_deref())? {
+        let named = name.filter(|_| directory.is_none());
+        CachePlace::Registry(named.ok_or("type=registry needs ref=NAME and no dest")?)
+    } else {
+        CachePlace::Local(
+            directory
+                .filter(|_| name.is_none())
+                .ok_or("type=local needs dest=DIR")?,
+        )
+    };
     Ok(CacheTo {
-        place: CachePlace::Local(directory),
+        place,
         mode,
         compression: packed,
         ignore_error,
@@ -59,12 +77,15 @@ pub fn parse_cache_to(text: &str) -> Result<CacheTo, String> {
 /// A text without `=` names an image, as in buildx.
 fn fields(text: &str) -> Result<Vec<(String, String)>, String> {
     if !text.contains('=') {
-        return Err(refusal("registry"));
+        return Ok(vec![
+            ("type".into(), "registry".into()),
+            ("ref".into(), text.into()),
+        ]);
     }
     let fields = csv::pairs(text)?;
     // The type decides which other keys there are.
     if let Some((_, kind)) = fields.iter().find(|(key, _)| key == "type") {
-        local(Some(kind))?;
+        is_registry(Some(kind))?;
     }
     Ok(fields)
 }
@@ -84,25 +105,33 @@ fn cache_mode(value: &str) -> Result<CacheMode, String> {
     }
 }
 
-fn local(kind: Option<&str>) -> Result<(), String> {
+/// A name whose digest could not be known beforehand holds none.
+fn reference(value: &str) -> Result<Reference, String> {
+    let reference: Reference = value.parse().map_err(|error| format!("ref={value}: {error}"))?;
+    match reference.digest() {
+        Some(_) => Err(format!("ref={value}: a cache is named by a tag")),
+        None => Ok(reference),
+    }
+}
+
+fn is_registry(kind: Option<&str>) -> Result<bool, String> {
     match kind {
-        Some("local") => Ok(()),
+        Some("local") => Ok(false),
+        Some("registry") => Ok(true),
         Some(other) => Err(refusal(other)),
-        None => Err("a cache needs a type: write type=local".into()),
+        None => Err("a cache needs a type: write type=local or type=registry".into()),
     }
 }
 
 fn refusal(kind: &str) -> String {
     match kind {
-        "registry" | "inline" => format!(
-            "type={kind} is not part of this version, because it does not talk to registries: use type=local"
-        ),
+        "inline" => "type=inline is not supported: use type=registry with a name of its own".into(),
         "gha" | "s3" | "azblob" => {
             format!(
                 "type={kind} is not supported: use type=local and keep the directory with that service's tools"
             )
         }
-        _ => format!("type={kind} is not supported: use type=local"),
+        _ => format!("type={kind} is not supported: use type=local or type=registry"),
     }
 }
 
@@ -135,6 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn names_in_registries() {
+        let name: Reference = "example.org/cache:a".parse().unwrap();
+        let to = parse_cache_to("type=registry,ref=example.org/cache:a,mode=max").unwrap();
+        assert_eq!(to.place, CachePlace::Registry(name.clone()));
+        assert_eq!(
+            parse_cache_from("example.org/cache:a").unwrap(),
+            CacheFrom::Registry(name)
+        );
+    }
+
+    #[test]
     fn row_25_a_digest_is_one_or_refused() {
         for digest in [
             "sha256:../../x",
@@ -148,9 +188,11 @@ mod tests {
     #[test]
     fn refusals_say_what_to_do() {
         for (text, why) in [
-            ("example.org/cache", "type=local"),
-            ("type=registry,ref=example.org/cache", "registries"),
-            ("type=inline", "registries"),
+            ("type=registry", "needs ref"),
+            ("type=registry,ref=example.org/cache,dest=a", "no dest"),
+            ("type=local,ref=example.org/cache", "needs dest"),
+            ("type=registry,ref=../x", "invalid image name"),
+            ("type=inline", "type=registry"),
             ("type=gha", "type=local"),
             ("type=s3,bucket=a", "type=local"),
             ("type=local", "needs dest"),

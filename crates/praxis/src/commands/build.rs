@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream, RegistryAccess};
+use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream};
 
 use super::{Outcome, Surroundings, write_file, write_stdout};
 use crate::arguments::{BuildOptions, ProgressMode};
@@ -39,11 +39,7 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
     if request.context == ContextSource::Stdin {
         request.stdin_rest = Some(InputStream::new(std::io::stdin()));
     }
-    request.registries = RegistryAccess {
-        settings: registries::settings(&options.registries, surroundings)?,
-        offline: options.offline,
-        pull: options.pull,
-    };
+    request.registries = registries::access(options, surroundings)?;
     let (engine, warning) = surroundings.engine()?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;

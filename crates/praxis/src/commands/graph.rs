@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
-use praxis_engine::{BuildRequest, ContextSource, Event, Events};
+use praxis_engine::{BuildRequest, ContextSource, Event, Events, RegistryAccess};
 
 use super::{Surroundings, result, write_file, write_stdout};
-use crate::arguments::{GraphFormat, GraphOptions};
+use crate::arguments::{GraphFormat, GraphOptions, RegistryOptions};
 use crate::failure::Failure;
 use crate::graph::{dot, mermaid, outline, picture};
 use crate::interrupt;
@@ -92,6 +92,10 @@ fn request(options: &GraphOptions, surroundings: &Surroundings) -> Result<BuildR
         no_cache: options.no_cache,
         dry_run: true,
         site: surroundings.site().site,
+        registries: RegistryAccess {
+            settings: crate::registries::settings(&RegistryOptions::default(), surroundings)?,
+            ..RegistryAccess::default()
+        },
         ..BuildRequest::default()
     })
 }

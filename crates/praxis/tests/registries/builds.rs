@@ -18,15 +18,21 @@ fn build<'a>(extra: &[&'a str]) -> Vec<&'a str> {
 fn an_image_of_a_registry_gives_the_same_result_as_a_layout() {
     let place = Place::new();
     place.publish_base("team/base:one");
+    // An image says what it is made from, so that names make other manifests; the files are the same.
+    let files = |store: &str, extra: &[&str]| {
+        let output = format!("type=tar,dest={store}.tar");
+        place.good(store, &build(&[&["-o", &output], extra].concat()));
+        praxis_oci::Digest::of(&std::fs::read(place.path(&format!("{store}.tar"))).unwrap())
+    };
     dockerfile(&place, "base");
-    let layout = place.good("a", &build(&["--build-context", "base=oci-layout://base"]));
+    let layout = files("a", &["--build-context", "base=oci-layout://base"]);
     let image = format!("base=docker-image://{}", place.name("team/base:one"));
-    assert_eq!(place.good("b", &build(&["--build-context", &image])), layout);
+    assert_eq!(files("b", &["--build-context", &image]), layout);
     dockerfile(&place, &place.name("team/base:one"));
-    assert_eq!(place.good("c", &build(&[])), layout);
+    assert_eq!(files("c", &[]), layout);
     let pinned = format!("{}@{}", place.name("team/base:any"), place.manifests_asked());
     dockerfile(&place, &pinned);
-    assert_eq!(place.good("d", &build(&[])), layout);
+    assert_eq!(files("d", &[]), layout);
     place.write(
         "app/Dockerfile",
         &format!("FROM scratch\nCOPY --from={pinned} /bin/busybox /b\n"),
@@ -93,6 +99,73 @@ fn row_35_what_one_repository_gave_is_no_proof_for_another() {
         &format!("{}@{}", place.name("open/base"), place.manifests_asked()),
     );
     place.good("a", &build(&["--offline"]));
+}
+
+#[test]
+fn a_cache_in_a_registry_serves_another_store() {
+    let place = Place::new();
+    place.write(
+        "app/Dockerfile",
+        "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /x\nRUN cat /x /x > /y\n",
+    );
+    let name = place.name("team/cache:main");
+    let (to, from) = (
+        format!("type=registry,ref={name},mode=max"),
+        format!("type=registry,ref={name}"),
+    );
+    let base = ["--build-context", "base=oci-layout://base"];
+    let first = place.good(
+        "a",
+        &build(&[&base[..], &["--cache-to", &to, "--cache-from", &from]].concat()),
+    );
+    let second = place.good("b", &build(&[&base[..], &["--cache-from", &from]].concat()));
+    assert_eq!(second, first, "a step was run again");
+    let alone = place.good("c", &build(&base));
+    assert_ne!(alone, first);
+    let offline = [&base[..], &["--offline", "--cache-from", &from]].concat();
+    assert_ne!(place.good("d", &build(&offline)), first);
+    let said = place.bad(
+        "e",
+        &build(&[&base[..], &["--offline", "--cache-to", &to]].concat()),
+    );
+    assert!(said.contains("--offline forbids"), "{said}");
+}
+
+#[test]
+fn a_poisoned_cache_in_a_registry_changes_no_result() {
+    let place = Place::new();
+    place.write("app/Dockerfile", "FROM base\nRUN echo right > /x\n");
+    let name = place.name("cache:main");
+    let (to, from) = (
+        format!("type=registry,ref={name},mode=max"),
+        format!("type=registry,ref={name}"),
+    );
+    let base = ["--build-context", "base=oci-layout://base"];
+    let first = place.good("a", &build(&[&base[..], &["--cache-to", &to]].concat()));
+    // Every blob of the registry but those of JSON is changed behind its back.
+    let mut changed = 0;
+    let mut folders = vec![place.registry.files().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let mut bytes = std::fs::read(&path).unwrap();
+            if path.ends_with("data") && !bytes.starts_with(b"{") {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                std::fs::write(&path, bytes).unwrap();
+                changed += 1;
+            }
+        }
+    }
+    assert!(changed > 0);
+    assert_eq!(
+        place.good("b", &build(&[&base[..], &["--cache-from", &from]].concat())),
+        first
+    );
 }
 
 #[test]

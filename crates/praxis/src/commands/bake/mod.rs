@@ -100,6 +100,9 @@ fn build(
     let (engine, warning) = surroundings.engine()?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+    for target in &mut targets {
+        target.request.registries.settings.stop = cancel.clone();
+    }
     let printer = printer(options.progress, &surroundings.environment);
     let events = Counting {
         printer: printer.as_ref(),
@@ -134,6 +137,7 @@ fn request(
     let inline = target.dockerfile_inline.clone().unwrap_or_default();
     let mut request = build_request(&build_options, &environment, site.clone(), &mut inline.as_bytes())?;
     request.dry_run = is_check;
+    request.registries = crate::registries::access(&build_options, surroundings)?;
     Ok(request)
 }
 
