@@ -17,7 +17,7 @@ pub struct PlatformOption {
 #[derive(Debug, Args)]
 pub struct InspectOptions {
     /// Name or digest of an image in the store, oci-archive:FILE[:TAG], docker-archive:FILE[:NAME],
-    /// oci-layout:DIR[:TAG], or the path of one of these.
+    /// oci-layout:DIR[:TAG], the path of one of these, or docker://NAME.
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// Platform.

@@ -110,7 +110,7 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
 }
 
 /// Why `--push` is refused.
-pub const PUSH: &str = "praxis does not push from a build: publishing is an act of its own; name the image with --tag and \
+pub const PUSH: &str = "praxis does not push from a build: publishing is a release operation; name the image with --tag and \
                         run `praxis push`, or write an archive with --output type=oci,dest=FILE";
 
 /// Why `compression-level=` is refused.
