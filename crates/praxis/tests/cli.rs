@@ -58,8 +58,8 @@ fn usage_errors_exit_2_with_one_message() {
         (&["build", "--load", "."], "no daemon"),
         (&["build", "--push", "."], "release operation"),
         (
-            &["build", "--ulimit", "nofile=5", "."],
-            "--ulimit is not supported",
+            &["build", "--ulimit", "nofile", "."],
+            "write NAME=SOFT or NAME=SOFT:HARD",
         ),
         (&["build", "-f", "-", "-"], "standard input"),
         (&["store", "gc", "--keep", "soon"], "is no age"),
