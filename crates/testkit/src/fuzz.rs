@@ -8,6 +8,7 @@ use praxis_dockerfile::{Expander, IgnoreFile, Verdict, clean, parse};
 use praxis_layer::{LayerError, Limits, Listing, Tree, decompress, index_layer, is_archive, read_archive};
 use praxis_oci::{Digest, ImageConfig, Index, Manifest, Platform, Reference};
 use praxis_plan::{Base, Bases, ImageBase, Operation, PlanRequest, plan};
+use praxis_registry::{Document, Part, RegistriesFile, parse_challenges, parse_document};
 use praxis_source::SourceFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,13 +17,16 @@ use serde::de::DeserializeOwned;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     ("dockerfile", dockerfile),
     ("dockerignore", dockerignore),
     ("expansion", expansion),
     ("layer", layer),
     ("image", image),
     ("reference", reference),
+    ("challenge", challenge),
+    ("document", document),
+    ("credentials", credentials),
 ];
 
 /// Names stand for images, one of them with triggers, for a directory and for nothing.
@@ -217,4 +221,57 @@ pub fn reference(bytes: &[u8]) {
         assert_eq!(name.parse::<Reference>().as_ref(), Ok(&reference), "{name}");
     }
     assert!(!reference.path().contains("..") && !reference.domain().is_empty());
+}
+
+/// A `WWW-Authenticate` header.
+pub fn challenge(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let challenges = parse_challenges(text);
+    assert!(challenges.len() <= 16);
+    for one in challenges {
+        assert!(!one.scheme.is_empty() && !one.scheme.bytes().any(|b| b.is_ascii_uppercase()));
+        assert!(one.parameters.len() <= 32);
+    }
+}
+
+/// A manifest or index of a registry: what it is said to be, and one thing only.
+pub fn document(bytes: &[u8]) {
+    let understood: Vec<Document> = praxis_registry::IMAGE_TYPES
+        .iter()
+        .filter_map(|media_type| parse_document(bytes, media_type).ok())
+        .collect();
+    let indexes = understood
+        .iter()
+        .filter(|one| matches!(one, Document::Index(_)))
+        .count();
+    assert!(
+        indexes == 0 || indexes == understood.len(),
+        "a manifest and an index"
+    );
+    for part in understood.iter().flat_map(Document::parts) {
+        let (Part::Blob(descriptor) | Part::Document(descriptor)) = part;
+        assert_eq!(descriptor.digest.hex().len(), 64);
+    }
+}
+
+/// Files of credentials and of settings: read or refused, and no message shows what they hold.
+pub fn credentials(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let sources = praxis_registry::CredentialSources {
+        inline: Some(praxis_registry::Secret::new(text)),
+        ..praxis_registry::CredentialSources::default()
+    };
+    if let Err(error) = sources.find("r.test:5000", "team/app") {
+        assert!(error.message.len() < 1000, "{error}");
+        // The name of a helper is shown, and no secret.
+        assert!(
+            text.contains("cred") || !error.message.contains("canary"),
+            "{error}"
+        );
+    }
+    let _ = RegistriesFile::parse(text, std::path::Path::new("registries.toml"));
 }
