@@ -17,6 +17,7 @@ use praxis_store::Store;
 
 use crate::caches;
 use crate::contexts::Opener;
+use crate::emulation::{emulated_processors, refuse_foreign_steps};
 use crate::govern::{self, Origin};
 use crate::history::Recorder;
 use crate::loan::loan;
@@ -259,6 +260,10 @@ impl<'a> Target<'a> {
         self.origin
             .label(&mut plan, self.request, &tree, &self.source)
             .map_err(|error| self.diagnosed(vec![error]))?;
+        if !self.request.dry_run {
+            refuse_foreign_steps(&plan, &emulated_processors())
+                .map_err(|error| self.diagnosed(vec![error]))?;
+        }
         Ok(plan)
     }
 

@@ -107,6 +107,24 @@ fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     }
 }
 
+/// Platforms whose programs RUN steps can start.
+fn platform_finding(emulated: &[String]) -> Finding {
+    let own = praxis_oci::Platform::host();
+    if emulated.is_empty() {
+        let remedy = match praxis_engine::has_handlers() {
+            true => "install qemu-user-static",
+            false => "mount binfmt_misc at /proc/sys/fs/binfmt_misc and install qemu-user-static",
+        };
+        return Finding {
+            state: State::Limited,
+            consequence: "RUN in images of other platforms is refused; COPY and cross-compiling work".into(),
+            remedy: remedy.into(),
+            ..Finding::well("platforms", format!("{own}, no emulators"))
+        };
+    }
+    Finding::well("platforms", format!("{own}; emulated: {}", emulated.join(", ")))
+}
+
 /// Whether the store can be written.
 pub fn store_finding(root: &Path) -> Finding {
     use std::os::unix::fs::MetadataExt;
@@ -151,6 +169,7 @@ fn free_space(path: &Path) -> String {
 /// Everything that is looked at.
 pub fn findings(gathered: &Gathered, root: &Path) -> Vec<Finding> {
     let mut findings: Vec<Finding> = praxis_sandbox::probe().into_iter().map(Finding::from).collect();
+    findings.push(platform_finding(&praxis_engine::emulated_processors()));
     findings.extend(site_findings(gathered));
     findings.push(store_finding(root));
     findings
@@ -198,6 +217,14 @@ mod tests {
 
     fn utf8() -> Environment {
         Environment::of(&[("LANG", "C.UTF-8")])
+    }
+
+    #[test]
+    fn emulators_are_named_or_missed() {
+        assert_eq!(platform_finding(&["arm64".into()]).state, State::Available);
+        let none = platform_finding(&[]);
+        assert_eq!(none.state, State::Limited);
+        assert!(none.remedy.contains("qemu-user-static"));
     }
 
     #[test]

@@ -246,3 +246,23 @@ fn docker_archives_hold_one_platform() {
     };
     assert_eq!(verify.code, Some(0));
 }
+
+#[test]
+fn a_step_for_a_machine_that_is_not_there_is_refused_before_anything_runs() {
+    // No emulator is ever registered for this one.
+    let foreign = ["--platform", "linux/sparc64"];
+    let bench = Bench::with("FROM scratch\nCOPY Dockerfile /\n");
+    bench.digest(&[&foreign[..], &["-t", "localhost/foreign:1"]].concat());
+    let marked = "FROM base AS native\nRUN echo ran > /marker\n\
+                  FROM localhost/foreign:1\nCOPY --from=native /marker /\nRUN [\"/program\"]\n";
+    bench.write("Dockerfile", marked);
+    let output = bench.build(&foreign);
+    let said = output.stderr;
+    assert_eq!(output.code, Some(1), "{said}");
+    assert!(
+        said.contains("Dockerfile:5:1: RUN needs a machine of linux/sparc64"),
+        "{said}"
+    );
+    assert!(said.contains("qemu-user-static"), "{said}");
+    assert!(!said.contains("echo ran"), "a step was begun: {said}");
+}
