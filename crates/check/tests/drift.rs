@@ -42,7 +42,7 @@ user = "10001:10001"
 artefacts = ["/opt/venv"]
 transport = "stdio"
 [bases]
-allow = ["docker.io/library/python"]
+allow = ["docker.io/library/python", "docker.io/docker/dockerfile"]
 countries = ["DE", "US"]
 origins."docker.io" = { country = "US", operator = "Docker" }
 [extras.tsa]
@@ -251,7 +251,7 @@ fn base_plants() -> Vec<Plant> {
             "PX109",
             D,
             "# python:3.12-slim-bookworm\nFROM docker.io/library/python:3.12-slim-bookworm@{A} AS",
-            "# syntax=docker.io/library/python:1\n# python:3.12-slim-bookworm\n\
+            "# syntax=docker/dockerfile:1\n# python:3.12-slim-bookworm\n\
              FROM docker.io/library/python:3.12-slim-bookworm@{A} AS",
             "# syntax",
         ),

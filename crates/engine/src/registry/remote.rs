@@ -58,6 +58,13 @@ impl RemoteImages for Remote {
                 reference.familiar(),
                 error.message
             );
+            let name = reference.familiar();
+            error.hint.get_or_insert_with(|| {
+                format!(
+                    "check the name and the registry's settings, build the image (`praxis base build RECIPE -t {name}`), \
+                     or say where it is with --build-context {name}=oci-layout://DIR"
+                )
+            });
             error
         })?;
         self.store
