@@ -1,7 +1,7 @@
 //! What refers to a manifest: the referrers API, and where a registry has none, a list under a tag.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use praxis_oci::{Descriptor, Digest, Index, media_type};
 
@@ -17,6 +17,8 @@ use crate::{Document, ErrorKind, FetchedManifest, RegistryError, Repository};
 const MOST_PAGES: usize = 100;
 /// How often a list is written until it stays.
 const MOST_WRITES: u32 = 20;
+/// How often an entry must be seen in the list before it is believed to stay.
+const LOOKS: u32 = 3;
 
 impl Repository<'_> {
     /// The manifests that refer to `subject`; only those of `artifact_type` if it is given.
@@ -113,25 +115,30 @@ impl Repository<'_> {
     }
 
     /// Adds an entry to the list under the tag. Registries cannot compare and swap: who writes looks again after others
-    /// may have written over it, and writes again until the entry stays.
+    /// may have written over it, and writes again until the entry stays. Entries of others that were there and are gone
+    /// were written over as well, unless their manifests are gone too: they go back into the list.
+    ///
+    /// A writer that stands still between reading and writing for longer than the others look again can still write
+    /// over an entry that nobody misses any more; pauses that grow with the time a round takes make that unlikely.
     fn list_add(&self, subject: &Digest, entry: Descriptor) -> Result<(), RegistryError> {
         let _one = self.client.lists.lock().expect("no panic while held");
+        let mut known = vec![entry];
         let mut stayed = 0;
-        let settle = self.client.settings.backoff;
         for _ in 0..MOST_WRITES {
+            let begun = Instant::now();
             let mut index = self.list(subject)?.unwrap_or_else(empty_index);
-            if index.manifests.iter().any(|one| one.digest == entry.digest) {
-                stayed += 1;
-                if stayed == 3 {
-                    return Ok(());
-                }
-            } else {
+            if self.put_back(&mut index, &mut known)? {
                 stayed = 0;
-                index.manifests.push(entry.clone());
                 let bytes = serde_json::to_vec(&index).unwrap_or_default();
                 let descriptor = Descriptor::of(media_type::INDEX, &bytes);
                 self.push_manifest(&descriptor, &bytes, Some(&list_tag(subject)))?;
+            } else {
+                stayed += 1;
+                if stayed == LOOKS {
+                    return Ok(());
+                }
             }
+            let settle = self.client.settings.backoff.max(begun.elapsed() * 4);
             self.client.wait(pause(settle))?;
         }
         Err(RegistryError::new(
@@ -142,6 +149,25 @@ impl Repository<'_> {
                 list_tag(subject)
             ),
         ))
+    }
+
+    /// Adds to the list what was seen in it and is gone though its manifest is there, and takes note of what it names.
+    /// Whether something was added. The first known entry is our own, whose manifest was just put.
+    fn put_back(&self, index: &mut Index, known: &mut Vec<Descriptor>) -> Result<bool, RegistryError> {
+        let named: BTreeSet<Digest> = index.manifests.iter().map(|one| one.digest).collect();
+        let mut added = false;
+        for (position, entry) in known.iter().enumerate() {
+            if !named.contains(&entry.digest) && (position == 0 || self.has_manifest(&entry.digest)?) {
+                index.manifests.push(entry.clone());
+                added = true;
+            }
+        }
+        for entry in &index.manifests {
+            if known.iter().all(|one| one.digest != entry.digest) {
+                known.push(entry.clone());
+            }
+        }
+        Ok(added)
     }
 
     fn list(&self, subject: &Digest) -> Result<Option<Index>, RegistryError> {
@@ -156,6 +182,14 @@ impl Repository<'_> {
                 list_tag(subject)
             ))),
             Err(error) if error.kind == ErrorKind::Missing => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn has_manifest(&self, digest: &Digest) -> Result<bool, RegistryError> {
+        match self.manifest_at_origin(&digest.to_string()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::Missing => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -1,5 +1,8 @@
 //! Lies while something is pushed.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use praxis_oci::{Descriptor, Reference, media_type};
 use praxis_registry::{Client, FetchedManifest};
 use praxis_testkit::{WebAnswer, WebServer};
@@ -117,67 +120,149 @@ fn row_25_a_registry_that_got_something_else_is_not_believed() {
     refused(mismatch, "another digest");
 }
 
-#[test]
-fn a_registry_that_does_not_say_oci_subject_gets_a_list_and_one_that_lies_is_refused() {
-    let store: std::sync::Mutex<Option<Vec<u8>>> = std::sync::Mutex::default();
-    let subject = layer(b"subject");
-    let list = format!("sha256-{}", subject.digest.hex());
-    let server = WebServer::start(move |request| {
-        let mut store = store.lock().unwrap();
-        if request.path.contains("/lies/") {
-            return WebAnswer::status(201).with("oci-subject", digest(b"other"));
-        }
-        match (request.method.as_str(), request.path.ends_with(&list)) {
-            ("PUT", true) => {
-                *store = Some(request.body.clone());
-                WebAnswer::status(201)
-            }
-            ("PUT", false) => WebAnswer::status(201),
-            ("GET", true) if store.is_some() => {
-                WebAnswer::body(store.clone().unwrap()).with("content-type", media_type::INDEX)
-            }
-            _ => WebAnswer::status(404),
-        }
+/// The tag that the list of referrers of `subject` has.
+fn list_of(subject: &Descriptor) -> String {
+    format!("sha256-{}", subject.digest.hex())
+}
+
+/// A manifest that refers to `subject`.
+fn note(subject: &Descriptor, number: u8) -> FetchedManifest {
+    let text = json!({
+        "schemaVersion": 2, "mediaType": media_type::MANIFEST, "artifactType": "application/x.note",
+        "config": Descriptor::of(media_type::EMPTY, b"{}"), "layers": [], "subject": subject,
+        "annotations": {"number": number.to_string()},
     });
-    let artifact = |number: u8| {
-        let text = json!({
-            "schemaVersion": 2, "mediaType": media_type::MANIFEST, "artifactType": "application/x.note",
-            "config": Descriptor::of(media_type::EMPTY, b"{}"), "layers": [], "subject": subject,
-            "annotations": {"number": number.to_string()},
-        });
-        let bytes = text.to_string().into_bytes();
-        FetchedManifest::verified(&Descriptor::of(media_type::MANIFEST, &bytes), bytes).unwrap()
-    };
-    std::thread::scope(|scope| {
-        for number in 0..6 {
-            let (server, artifact) = (&server, artifact(number));
-            // A client each, like processes that know nothing of each other.
-            scope.spawn(move || {
-                client()
-                    .repository(&repository_name(server))
-                    .unwrap()
-                    .attach(&artifact)
-                    .unwrap();
-            });
+    let bytes = text.to_string().into_bytes();
+    FetchedManifest::verified(&Descriptor::of(media_type::MANIFEST, &bytes), bytes).unwrap()
+}
+
+/// A registry that keeps manifests and knows no referrers. `meddle` sees the manifests after each write of one, and how
+/// many writes there were, and may change them.
+fn without_referrers(
+    meddle: impl Fn(&mut BTreeMap<String, Vec<u8>>, usize) + Send + Sync + 'static,
+) -> WebServer {
+    let state: Mutex<(BTreeMap<String, Vec<u8>>, usize)> = Mutex::default();
+    WebServer::start(move |request| {
+        let mut state = state.lock().unwrap();
+        let (manifests, writes) = &mut *state;
+        let Some((_, name)) = request.path.rsplit_once("/manifests/") else {
+            return WebAnswer::status(404);
+        };
+        if request.method == "PUT" {
+            manifests.insert(name.to_string(), request.body.clone());
+            *writes += 1;
+            meddle(manifests, *writes);
+            return WebAnswer::status(201);
         }
-    });
+        manifests.get(name).map_or(WebAnswer::status(404), |bytes| {
+            let told: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+            WebAnswer::body(bytes.clone()).with("content-type", told["mediaType"].as_str().unwrap())
+        })
+    })
+}
+
+fn referrers_at(server: &WebServer, subject: &Descriptor) -> Vec<Descriptor> {
     let client = client();
-    let repository = client.repository(&repository_name(&server)).unwrap();
-    let found = repository
-        .referrers(&subject.digest, Some("application/x.note"))
-        .unwrap();
-    assert_eq!(found.len(), 6);
+    let repository = client.repository(&repository_name(server)).unwrap();
+    let kind = Some("application/x.note");
     assert!(
         repository
             .referrers(&subject.digest, Some("other"))
             .unwrap()
             .is_empty()
     );
-    let lies: Reference = format!("{}/lies/a", server.authority()).parse().unwrap();
-    refused(
-        client.repository(&lies).unwrap().attach(&artifact(9)),
-        "something else",
-    );
+    repository.referrers(&subject.digest, kind).unwrap()
+}
+
+#[test]
+fn a_registry_that_does_not_say_oci_subject_gets_a_list() {
+    let server = without_referrers(|_, _| {});
+    let (subject, client) = (layer(b"subject"), client());
+    std::thread::scope(|scope| {
+        for number in 0..6 {
+            let (server, client, subject) = (&server, &client, &subject);
+            scope.spawn(move || {
+                let repository = client.repository(&repository_name(server)).unwrap();
+                repository.attach(&note(subject, number)).unwrap();
+            });
+        }
+    });
+    assert_eq!(referrers_at(&server, &subject).len(), 6);
+}
+
+#[test]
+fn entries_that_another_writer_wrote_over_are_put_back() {
+    let subject = layer(b"subject");
+    let (list, theirs) = (list_of(&subject), note(&subject, 1));
+    // Another writer, who read the list before us, writes it after us: once over our entry, once over both.
+    let server = without_referrers(move |manifests, writes| {
+        let entry = |one: &FetchedManifest| {
+            let mut entry = one.descriptor.clone();
+            entry.artifact_type = Some("application/x.note".into());
+            entry
+        };
+        let index = |entries: &[Descriptor]| {
+            json!({"schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": entries})
+                .to_string()
+                .into_bytes()
+        };
+        match writes {
+            2 => {
+                manifests.insert(theirs.descriptor.digest.to_string(), theirs.bytes.clone());
+                manifests.insert(list.clone(), index(&[entry(&theirs)]));
+            }
+            3 => {
+                assert_eq!(
+                    manifests[&list].windows(7).filter(|it| it == b"sha256:").count(),
+                    2
+                );
+                manifests.insert(list.clone(), index(&[]));
+            }
+            _ => {}
+        }
+    });
+    let client = client();
+    let repository = client.repository(&repository_name(&server)).unwrap();
+    repository.attach(&note(&subject, 0)).unwrap();
+    let mut found: Vec<_> = referrers_at(&server, &subject)
+        .iter()
+        .map(|one| one.digest)
+        .collect();
+    let mut expected = [0, 1].map(|number| note(&subject, number).descriptor.digest);
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_referrer_that_was_deleted_is_not_put_back() {
+    let subject = layer(b"subject");
+    let (list, gone) = (list_of(&subject), note(&subject, 1));
+    let gone_entry = gone.descriptor.clone();
+    let server = without_referrers(move |manifests, writes| {
+        // Written with the first manifest, taken away with the first list: the entry and its manifest.
+        let index = match writes {
+            1 => json!([gone_entry]),
+            2 => json!([]),
+            _ => return,
+        };
+        let text = json!({"schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": index});
+        manifests.insert(list.clone(), text.to_string().into_bytes());
+    });
+    let client = client();
+    let repository = client.repository(&repository_name(&server)).unwrap();
+    repository.attach(&note(&subject, 0)).unwrap();
+    let found = referrers_at(&server, &subject);
+    assert_eq!(found.len(), 1);
+    assert_ne!(found[0].digest, gone.descriptor.digest);
+}
+
+#[test]
+fn a_registry_that_keeps_another_subject_is_refused() {
+    let server = WebServer::start(|_| WebAnswer::status(201).with("oci-subject", digest(b"other")));
+    let client = client();
+    let repository = client.repository(&repository_name(&server)).unwrap();
+    refused(repository.attach(&note(&layer(b"subject"), 9)), "something else");
 }
 
 #[test]
