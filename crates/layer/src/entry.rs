@@ -10,7 +10,7 @@ use praxis_oci::Digest;
 /// components. The root itself is the empty path. Order is that of components (so a directory is followed by
 /// what is in it before `dir-x`), which is the order of entries in a layer.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct TreePath(Vec<u8>);
+pub struct TreePath(Box<[u8]>);
 
 impl TreePath {
     /// The root.
@@ -31,7 +31,7 @@ impl TreePath {
                 _ => parts.push(part),
             }
         }
-        TreePath(parts.join(&b'/'))
+        TreePath(parts.join(&b'/').into())
     }
 
     /// The raw bytes, without a leading slash.
@@ -55,7 +55,7 @@ impl TreePath {
             return None;
         }
         let cut = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
-        Some(TreePath(self.0[..cut].to_vec()))
+        Some(TreePath(self.0[..cut].into()))
     }
 
     /// The last component; empty for the root.
@@ -66,20 +66,22 @@ impl TreePath {
     /// This path with one more component. `name` must be a single plain component.
     pub fn join(&self, name: &[u8]) -> TreePath {
         debug_assert!(!name.is_empty() && !name.contains(&b'/') && name != b"." && name != b"..");
-        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
+        self.followed_by(name)
+    }
+
+    /// One allocation, of the exact length: there may be hundreds of thousands.
+    fn followed_by(&self, rest: &[u8]) -> TreePath {
+        let slash = usize::from(!self.is_root() && !rest.is_empty());
+        let mut bytes = Vec::with_capacity(self.0.len() + slash + rest.len());
         bytes.extend_from_slice(&self.0);
-        if !bytes.is_empty() {
-            bytes.push(b'/');
-        }
-        bytes.extend_from_slice(name);
-        TreePath(bytes)
+        bytes.extend(&b"/"[..slash]);
+        bytes.extend_from_slice(rest);
+        TreePath(bytes.into())
     }
 
     /// This path with all components of `below` after it.
     pub fn join_path(&self, below: &TreePath) -> TreePath {
-        below
-            .components()
-            .fold(self.clone(), |path, part| path.join(part))
+        self.followed_by(&below.0)
     }
 
     /// The components, outermost first; none for the root.
@@ -112,7 +114,7 @@ impl From<&str> for TreePath {
 impl Ord for TreePath {
     fn cmp(&self, other: &TreePath) -> std::cmp::Ordering {
         let key = |b: u8| if b == b'/' { 0 } else { b };
-        match self.0.iter().zip(&other.0).position(|(a, b)| a != b) {
+        match self.0.iter().zip(other.0.iter()).position(|(a, b)| a != b) {
             Some(at) => key(self.0[at]).cmp(&key(other.0[at])),
             None => self.0.len().cmp(&other.0.len()),
         }

@@ -77,6 +77,8 @@ pub struct ContextDirectory {
 
 /// Of contexts with more files no list is kept in memory.
 const MOST_USED: usize = 20_000;
+/// Of contexts with more entries the directories are forgotten once their files have digests.
+const MOST_LISTED: usize = 100_000;
 
 /// A file of a context that a build used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,10 +91,15 @@ pub struct UsedFile {
 
 #[derive(Default)]
 struct Known {
-    /// By inode, which is part of the state: shorter than by path.
-    digests: HashMap<u64, (FileState, Digest)>,
+    digests: Digests,
     changed: bool,
 }
+
+/// What is known of files by inode, which is shorter than by path. The state is there as a fingerprint only.
+type Digests = HashMap<u64, (Fingerprint, Digest)>;
+
+/// The first half of the SHA-256 of a file's state.
+type Fingerprint = [u8; 16];
 
 impl ContextDirectory {
     /// Opens the directory at `path`. If `times` is given, every entry gets that time of modification.
@@ -147,6 +154,14 @@ impl ContextDirectory {
     /// The files whose content this build asked for; nothing if they were more than are worth noting.
     pub fn used(&self) -> Option<BTreeMap<TreePath, UsedFile>> {
         self.used.lock().expect("no panic while held").clone()
+    }
+
+    /// Directories that are needed again are read again.
+    fn forget_many(&self) {
+        let mut directories = self.directories.lock().expect("no panic while held");
+        if directories.values().map(|nodes| nodes.len()).sum::<usize>() > MOST_LISTED {
+            *directories = HashMap::new();
+        }
     }
 
     fn note_used(&self, files: &[FileAt<'_>], digests: &[Digest]) -> Result<(), SolveError> {
@@ -255,7 +270,7 @@ impl ContextDirectory {
             xattrs: Default::default(),
             inode: node
                 .several
-                .then(|| (node.state.device, node.state.inode.to_le_bytes().to_vec())),
+                .then(|| Box::new((node.state.device, node.state.inode.to_le_bytes().to_vec()))),
         }
     }
 
@@ -289,7 +304,7 @@ impl ContextDirectory {
                 .expect("no panic while held")
                 .digests
                 .get(&state.inode)
-            && *known == state
+            && *known == state.fingerprint()
         {
             return Ok(*digest);
         }
@@ -316,7 +331,7 @@ impl ContextDirectory {
         // Only what was listed is remembered, not what may have taken its place before it was opened.
         if let Some(state) = state.filter(|state| opened == Some(*state) && state.is_settled(started)) {
             let mut known = self.known.lock().expect("no panic while held");
-            known.digests.insert(state.inode, (state, digest));
+            known.digests.insert(state.inode, (state.fingerprint(), digest));
             known.changed = true;
         }
         Ok(digest)
@@ -372,6 +387,20 @@ impl FileState {
             modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
             changed: (stat.st_ctime, stat.st_ctime_nsec as u32),
         }
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let mut hasher = Hasher::new();
+        for number in [self.device, self.inode, self.size] {
+            hasher.update(&number.to_le_bytes());
+        }
+        for (seconds, nanoseconds) in [self.modified, self.changed] {
+            hasher.update(&seconds.to_le_bytes());
+            hasher.update(&nanoseconds.to_le_bytes());
+        }
+        let digest = hasher.finish();
+        let (half, _) = digest.as_bytes().split_first_chunk().expect("32 bytes");
+        *half
     }
 
     /// Whether the file was last changed long enough before `moment` that a later change must show in its times.
@@ -437,6 +466,7 @@ impl SourceTree for Arc<ContextDirectory> {
             digests[index] = digest;
         }
         self.note_used(files, &digests)?;
+        self.forget_many();
         Ok(digests)
     }
 
@@ -449,59 +479,31 @@ impl SourceTree for Arc<ContextDirectory> {
     }
 }
 
-const FORMAT: &[u8] = b"praxis context 2\n";
+const FORMAT: &[u8] = b"praxis context 3\n";
+/// Inode, fingerprint, digest.
+const RECORD: usize = 8 + 16 + 32;
 
-fn encode(digests: &HashMap<u64, (FileState, Digest)>) -> Vec<u8> {
-    let mut bytes = FORMAT.to_vec();
-    for (state, digest) in digests.values() {
-        for number in [
-            state.device,
-            state.inode,
-            state.size,
-            state.modified.0 as u64,
-            state.changed.0 as u64,
-        ] {
-            bytes.extend(number.to_le_bytes());
-        }
-        bytes.extend(state.modified.1.to_le_bytes());
-        bytes.extend(state.changed.1.to_le_bytes());
+fn encode(digests: &Digests) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(FORMAT.len() + digests.len() * RECORD);
+    bytes.extend(FORMAT);
+    for (inode, (fingerprint, digest)) in digests {
+        bytes.extend(inode.to_le_bytes());
+        bytes.extend(fingerprint);
         bytes.extend(digest.as_bytes());
     }
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<u64, (FileState, Digest)>> {
-    fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-        let (taken, left) = rest.split_at_checked(count)?;
-        *rest = left;
-        Some(taken)
-    }
-    fn long(rest: &mut &[u8]) -> Option<u64> {
-        Some(u64::from_le_bytes(take(rest, 8)?.try_into().ok()?))
-    }
-    fn short(rest: &mut &[u8]) -> Option<u32> {
-        Some(u32::from_le_bytes(take(rest, 4)?.try_into().ok()?))
-    }
-    let mut rest = bytes.strip_prefix(FORMAT)?;
-    let mut digests = HashMap::with_capacity(rest.len() / 80);
-    while !rest.is_empty() {
-        let (device, inode, size) = (long(&mut rest)?, long(&mut rest)?, long(&mut rest)?);
-        let (modified, changed) = (long(&mut rest)? as i64, long(&mut rest)? as i64);
-        let (modified, changed) = ((modified, short(&mut rest)?), (changed, short(&mut rest)?));
-        let digest = Digest::from_bytes(take(&mut rest, 32)?.try_into().ok()?);
-        digests.insert(
-            inode,
-            (
-                FileState {
-                    device,
-                    inode,
-                    size,
-                    modified,
-                    changed,
-                },
-                digest,
-            ),
-        );
+fn decode(bytes: &[u8]) -> Option<Digests> {
+    let (records, []) = bytes.strip_prefix(FORMAT)?.as_chunks::<RECORD>() else {
+        return None;
+    };
+    let mut digests = HashMap::with_capacity(records.len());
+    for record in records {
+        let (inode, rest) = record.split_first_chunk::<8>()?;
+        let (fingerprint, digest) = rest.split_first_chunk::<16>()?;
+        let digest = Digest::from_bytes(digest.try_into().ok()?);
+        digests.insert(u64::from_le_bytes(*inode), (*fingerprint, digest));
     }
     Some(digests)
 }

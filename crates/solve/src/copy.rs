@@ -45,6 +45,9 @@ impl Placement<'_> {
     }
 }
 
+/// After so many files the memory of the selection is given back.
+const SHRINK_EVERY: usize = 16 << 10;
+
 /// Copies one selected file or directory.
 pub(crate) fn copy(
     draft: &mut Draft<'_>,
@@ -84,7 +87,12 @@ pub(crate) fn copy(
         )));
     }
     // What is copied is not needed as a selection any more: there may be hundreds of thousands of files.
-    for entry in std::mem::take(&mut selected.inside) {
+    let mut left = std::mem::take(&mut selected.inside);
+    left.reverse();
+    while let Some(entry) = left.pop() {
+        if left.len().is_multiple_of(SHRINK_EVERY) {
+            left.shrink_to_fit();
+        }
         let place = target.join_path(&entry.relative);
         if entry.node.is_directory() {
             copier.directory(place, &entry.node)?;
@@ -113,7 +121,7 @@ impl Copier<'_, '_> {
     fn entry(&self, place: TreePath, node: &SourceNode, kind: Kind) -> Entry {
         let mut entry = Entry::new(place, kind, node.mode, self.draft.clamp(node.mtime));
         (entry.uid, entry.gid) = self.placement.owner.unwrap_or((node.uid, node.gid));
-        entry.xattrs = node.xattrs.clone();
+        entry.xattrs = node.xattrs.as_deref().cloned().unwrap_or_default();
         if let (Some(change), false) = (self.placement.mode, matches!(entry.kind, Kind::Symlink { .. })) {
             entry.mode = change.apply(node.mode, node.is_directory());
         }
@@ -165,7 +173,7 @@ impl Copier<'_, '_> {
             Kind::File { .. } => Some(Content::Bytes(Vec::new().into())),
             _ => None,
         };
-        let group = node.inode.clone().map(|inode| self.group(inode));
+        let group = node.inode.as_deref().map(|inode| self.group(inode.clone()));
         let entry = self.entry(place, node, kind);
         self.draft.put(entry, content, group);
         Ok(())

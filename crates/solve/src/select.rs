@@ -170,6 +170,7 @@ fn walk(
 ) -> Result<Vec<Picked>, SolveError> {
     let mut picked = Vec::new();
     walk_into(tree, directory, &TreePath::root(), excludes, &mut picked)?;
+    picked.shrink_to_fit();
     Ok(picked)
 }
 
@@ -380,7 +381,7 @@ fn add_node(node: &SourceNode, digest: Option<&Digest>, hasher: &mut Hasher) {
     if let Some(digest) = digest {
         hasher.update(digest.as_bytes());
     }
-    for (name, value) in &node.xattrs {
+    for (name, value) in node.xattrs.iter().flat_map(|xattrs| xattrs.iter()) {
         hasher.field(name);
         hasher.field(value);
     }

@@ -36,9 +36,10 @@ pub(crate) struct SourceNode {
     pub uid: u32,
     pub gid: u32,
     pub mtime: Timestamp,
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// A pointer like the next: few files have any, and there may be hundreds of thousands in memory.
+    pub xattrs: Option<Arc<BTreeMap<Vec<u8>, Vec<u8>>>>,
     /// Same for all names of one file, for files that may have several.
-    pub inode: Option<Inode>,
+    pub inode: Option<Box<Inode>>,
 }
 
 impl SourceNode {

@@ -121,15 +121,15 @@ impl StateSource {
             Kind::Hardlink { .. } | Kind::Whiteout => NodeKind::File { size: 0 },
         };
         let first = node.first_name.as_ref().unwrap_or(path);
-        let inode =
-            matches!(kind, NodeKind::File { .. }).then(|| (node.layer as u64, first.as_bytes().to_vec()));
+        let inode = matches!(kind, NodeKind::File { .. })
+            .then(|| Box::new((node.layer as u64, first.as_bytes().to_vec())));
         SourceNode {
             kind,
             mode: node.mode,
             uid: node.uid,
             gid: node.gid,
             mtime: node.mtime,
-            xattrs: node.xattrs.clone(),
+            xattrs: (!node.xattrs.is_empty()).then(|| Arc::new(node.xattrs.clone())),
             inode,
         }
     }
