@@ -77,7 +77,9 @@ impl Engine {
                 Err(_) => Err(SolveError::cancelled().into()),
             };
             if !request.dry_run {
-                self.keep_record(&recorder.finish(&own), events);
+                let record = recorder.finish(&own);
+                self.keep_record(&record, events);
+                self.record_build(&record, own.ok().and_then(|response| response.digest), events);
             }
         }
         outcome.map_err(|failure| failure.error)

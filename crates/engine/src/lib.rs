@@ -15,6 +15,7 @@ mod govern;
 mod graph;
 mod history;
 mod inspect;
+mod ledger;
 mod loan;
 mod origin;
 mod outputs;
@@ -40,11 +41,16 @@ pub use history::{
     StepHolding, StepStatus,
 };
 pub use inspect::{ImageDescription, ImageDifference, LayerPair};
+pub use ledger::{ledger_file, record_if_kept, record_time};
 pub use origin::{LayerSource, Origin, RecordedBase, RecordedContext, RecordedDockerfile, RecordedLayer};
 pub use praxis_dockerfile::parse_size;
 pub use praxis_image::{
     Cause, Change, Difference, Duplicate, FieldChange, FileChange, FileFacts, ImageReport, LayerReport,
     PathEvent, PathStory, Waste, WastedPath,
+};
+pub use praxis_ledger::{
+    Checkpoint, Entry, Fault, Kind as RecordKind, Ledger, Record, Verification, read_export, verify_records,
+    write_export,
 };
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};

@@ -7,6 +7,7 @@ mod check;
 mod graph;
 mod history;
 mod image;
+mod ledger;
 mod limits;
 mod output;
 mod prune;
@@ -24,6 +25,7 @@ pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
 pub use graph::{GraphFormat, GraphOptions};
 pub use history::{HistoryCommand, HistoryOptions};
 pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, TreeOptions};
+pub use ledger::{LedgerCommand, LedgerLogOptions, LedgerVerifyOptions};
 pub use limits::{LimitOption, parse_size};
 pub use output::{OutputOption, PUSH, parse_output};
 pub use prune::{PruneCommand, PruneFilter};
@@ -103,6 +105,9 @@ pub enum Command {
     Explain(ExplainOptions),
     /// Build an image again from what it was built from, and compare
     Reproduce(Box<ReproduceOptions>),
+    /// Show, verify and export the ledger: what was built, checked, tested, pinned, released
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),
     /// Make base images from Debian packages

@@ -4,14 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use praxis_check::{CheckError, Facts, Finding, Format, GitFacts, Patch, Repository, patches};
 
-use super::{Outcome, write_stdout};
+use super::{Outcome, Surroundings, write_stdout};
 use crate::arguments::{CheckFormat, CheckOptions, FixLevel, Threshold};
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
 use crate::worktree::Worktree;
 
 /// Checks a repository.
-pub fn run(options: &CheckOptions) -> Result<Outcome, Failure> {
+pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     if let Some(rule) = &options.explain {
         return explain(rule);
     }
@@ -32,17 +32,23 @@ pub fn run(options: &CheckOptions) -> Result<Outcome, Failure> {
         if !patches.is_empty() {
             let repository = read(&tree, options.today.clone())?;
             findings = praxis_check::check(&repository);
-            return show(options, &repository, findings);
+            return show(options, &repository, findings, surroundings);
         }
     }
-    show(options, &repository, findings)
+    show(options, &repository, findings, surroundings)
 }
 
-fn show(options: &CheckOptions, repository: &Repository, findings: Vec<Finding>) -> Result<Outcome, Failure> {
+fn show(
+    options: &CheckOptions,
+    repository: &Repository,
+    findings: Vec<Finding>,
+    surroundings: &Surroundings,
+) -> Result<Outcome, Failure> {
     let failing = findings
         .iter()
         .filter(|finding| reaches(finding, options.fail_on))
         .count();
+    super::record::check(surroundings, &options.path, &findings, failing == 0);
     let shown: Vec<Finding> = findings
         .into_iter()
         .filter(|finding| reaches(finding, options.severity))

@@ -11,8 +11,10 @@ mod graph;
 mod history;
 mod inspect;
 mod layers_picture;
+mod ledger;
 mod manual;
 mod pin;
+mod record;
 mod registry;
 mod reproduce;
 mod store;
@@ -97,7 +99,8 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
     match arguments.command {
         Command::Build(options) => return build::run(&options, &surroundings),
         Command::Bake(options) => return bake::run(&options, &surroundings),
-        Command::Check(options) => return check::run(&options),
+        Command::Check(options) => return check::run(&options, &surroundings),
+        Command::Ledger(command) => return ledger::run(&command, &surroundings),
         Command::Pin(options) => return pin::run(&options, &surroundings),
         Command::Base(command) => return base::run(&command, &surroundings),
         Command::Store(command) => store::run(&command, &surroundings)?,

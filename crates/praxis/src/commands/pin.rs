@@ -46,6 +46,7 @@ pub fn run(options: &PinOptions, surroundings: &Surroundings) -> Result<Outcome,
         for patch in &patches {
             tree.write(patch)?;
         }
+        super::record::pin(surroundings, &options.path, &pins, true);
     }
     let unresolved = pins
         .iter()

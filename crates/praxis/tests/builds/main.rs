@@ -11,6 +11,7 @@ mod environment;
 mod full_disk;
 mod granted;
 mod history;
+mod ledger;
 mod looking;
 mod outputs;
 mod platforms;

@@ -1,0 +1,76 @@
+//! What commands write into the ledger that do not build.
+
+use std::collections::BTreeMap;
+
+use praxis_check::{Finding, Pin, PinState};
+use praxis_engine::{Entry, RecordKind, record_if_kept, record_time};
+use praxis_source::Severity;
+use serde_json::{Value, json};
+
+use super::Surroundings;
+use crate::progress::sanitize::sanitize;
+
+/// Writes down that a repository was checked.
+pub fn check(surroundings: &Surroundings, path: &std::path::Path, findings: &[Finding], success: bool) {
+    let count = |severity: Severity| findings.iter().filter(|it| it.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+    findings
+        .iter()
+        .for_each(|finding| *rules.entry(&finding.rule).or_default() += 1);
+    let summary = format!("checked {}: {errors} errors, {warnings} warnings", path.display());
+    let body = json!({
+        "path": absolute(path),
+        "errors": errors,
+        "warnings": warnings,
+        "notes": count(Severity::Note),
+        "rules": rules,
+    });
+    write(surroundings, RecordKind::Check, success, summary, body);
+}
+
+/// Writes down that the images of a repository were pinned.
+pub fn pin(surroundings: &Surroundings, path: &std::path::Path, pins: &[Pin], success: bool) {
+    let changes: Vec<Value> = pins.iter().filter_map(change).collect();
+    let summary = format!("pinned {} images in {}", changes.len(), path.display());
+    let body = json!({"path": absolute(path), "changes": changes});
+    write(surroundings, RecordKind::Pin, success, summary, body);
+}
+
+fn change(pin: &Pin) -> Option<Value> {
+    let digest = match &pin.state {
+        PinState::Unpinned(digest) => digest,
+        PinState::Moved { to, .. } => to,
+        _ => return None,
+    };
+    Some(json!({"path": pin.path, "image": pin.written, "digest": digest}))
+}
+
+fn absolute(path: &std::path::Path) -> String {
+    let absolute = std::path::absolute(path);
+    absolute
+        .unwrap_or_else(|_| path.to_path_buf())
+        .display()
+        .to_string()
+}
+
+/// That something cannot be written down is worth a warning, not a failure.
+fn write(surroundings: &Surroundings, kind: RecordKind, success: bool, summary: String, body: Value) {
+    let Ok(root) = surroundings.store_root() else {
+        return;
+    };
+    let entry = Entry {
+        time: record_time(),
+        kind,
+        subject: None,
+        success,
+        summary,
+        body,
+    };
+    if let Err(error) = record_if_kept(&root, entry) {
+        eprintln!(
+            "warning: this {kind} is not in the ledger: {}",
+            sanitize(&error.message)
+        );
+    }
+}
