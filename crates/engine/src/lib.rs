@@ -52,7 +52,7 @@ pub use praxis_ledger::{
     Checkpoint, Entry, Fault, Kind as RecordKind, Ledger, Record, Verification, read_export, verify_records,
     write_export,
 };
-pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, LayerInfo, StepInfo};
+pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use registry::{CopyOutcome, CopyRequest, Place, PullRequest, Referrer, RegistryAccess};
 pub use reproduce::{ReproduceRequest, Reproduction};

@@ -69,6 +69,8 @@ pub struct BuildRequest {
     pub dry_run: bool,
     /// `--allow security.insecure`.
     pub allow_insecure: bool,
+    /// Who gets a shell where a RUN step fails.
+    pub on_error: Option<praxis_solve::OnError>,
     /// `--allow network.host`.
     pub allow_host_network: bool,
     /// Images of registries.

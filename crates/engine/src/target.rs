@@ -347,6 +347,7 @@ impl<'a> Target<'a> {
             },
             add_hosts: add_hosts.collect::<Result<_, EngineError>>()?,
             allow_insecure: self.request.allow_insecure,
+            on_error: self.request.on_error.clone(),
             blobs: self.compressions(),
             dry_run: self.request.dry_run,
             slot: self.slot(variant),

@@ -9,6 +9,7 @@ mod failure;
 mod graph;
 mod history;
 mod interrupt;
+mod look;
 mod metadata;
 mod progress;
 mod registries;

@@ -24,11 +24,17 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SYS_CHROOT);
 
 /// Gives the step's output pipes to its user, so that `/dev/stdout` can be opened.
-pub(crate) fn own_output(uid: u32, gid: u32) -> Result<(), Failure> {
+pub(crate) fn own_output(specification: &Specification) -> Result<(), Failure> {
+    let (uid, gid) = (specification.uid, specification.gid);
     if uid == 0 {
         return Ok(());
     }
     let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    if specification.terminal {
+        // The terminal's group is not mapped in every user namespace; its name then stays another user's.
+        let _ = rustix::fs::fchown(rustix::stdio::stdout(), owner, None);
+        return Ok(());
+    }
     for stream in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
         rustix::fs::fchown(stream, owner, group).during("give the output pipes to the step's user").map_err(|failure| {
             failure.remedy(format!(
@@ -143,6 +149,9 @@ fn kept_capabilities(specification: &Specification) -> CapabilitySet {
     let available = rustix::thread::capabilities(None).map_or(KEPT, |sets| sets.permitted);
     if specification.insecure {
         return available;
+    }
+    if specification.powerless {
+        return CapabilitySet::empty();
     }
     let mut kept = KEPT;
     if is_initial_user_namespace() {

@@ -23,9 +23,10 @@ use crate::{credentials, execute, overlay, walk};
 pub(crate) fn become_step(
     specification: &Specification,
     trees: Vec<Option<Tree>>,
+    input: Option<OwnedFd>,
     channel: &UnixStream,
 ) -> Failure {
-    match prepare(specification, trees, channel) {
+    match prepare(specification, trees, input, channel) {
         Ok(()) => execute::search_and_execute(specification),
         Err(failure) => failure,
     }
@@ -34,9 +35,13 @@ pub(crate) fn become_step(
 fn prepare(
     specification: &Specification,
     trees: Vec<Option<Tree>>,
+    input: Option<OwnedFd>,
     channel: &UnixStream,
 ) -> Result<(), Failure> {
     rustix::process::setsid().during("start a session")?;
+    if let Some(input) = input {
+        connect_input(&input, specification.terminal)?;
+    }
     set_parent_process_death_signal(Some(Signal::KILL)).during("tie the step to its parent")?;
     crate::kernel::join_empty_keyring();
     let unenforced = join_cgroup(specification)?;
@@ -46,12 +51,22 @@ fn prepare(
     let stubs = mount_root(specification, trees)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     enter_directory(&specification.directory.0)?;
-    credentials::own_output(specification.uid, specification.gid)?;
+    credentials::own_output(specification)?;
     let ready = Report::Ready { stubs, unenforced };
     channel::report(channel, &ready).during("report to the caller")?;
     crate::kernel::close_on_execute(3).during("close descriptors")?;
     crate::kernel::reset_signals();
     credentials::drop_privileges(specification)
+}
+
+fn connect_input(input: &OwnedFd, terminal: bool) -> Result<(), Failure> {
+    rustix::stdio::dup2_stdin(input).during("connect the input of the step")?;
+    if terminal {
+        rustix::process::ioctl_tiocsctty(input).during("give the step its terminal")?;
+        rustix::stdio::dup2_stdout(input).during("connect the output of the step")?;
+        rustix::stdio::dup2_stderr(input).during("connect the output of the step")?;
+    }
+    Ok(())
 }
 
 fn join_cgroup(specification: &Specification) -> Result<Vec<String>, Failure> {

@@ -72,16 +72,25 @@ fn serve(channel: &UnixStream) -> Result<(), Failure> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).during("hide the sandbox from debuggers")?;
     let (specification, descriptors) = channel::receive(channel).during("read the step")?;
     let trees = copy_sources(&specification.mounts, &descriptors)?;
+    let input = take_input(&specification, &descriptors)?;
     drop(descriptors);
     make_namespaces(&specification)?;
     let first = fork().during("start the first process of the step")?;
     match first {
-        None => run_first(&specification, trees, channel),
+        None => run_first(&specification, trees, input, channel),
         Some(pid) => {
-            drop(trees);
+            drop((trees, input));
             await_step(pid, channel)
         }
     }
+}
+
+fn take_input(specification: &Specification, descriptors: &[OwnedFd]) -> Result<Option<OwnedFd>, Failure> {
+    let given = specification.input.and_then(|position| descriptors.get(position));
+    given
+        .map(|descriptor| rustix::io::fcntl_dupfd_cloexec(descriptor, 3))
+        .transpose()
+        .during("take the input of the step")
 }
 
 fn make_namespaces(specification: &Specification) -> Result<(), Failure> {
@@ -103,8 +112,13 @@ fn make_namespaces(specification: &Specification) -> Result<(), Failure> {
     Ok(())
 }
 
-fn run_first(specification: &Specification, trees: Vec<Option<Tree>>, channel: &UnixStream) -> ! {
-    let failure = become_step(specification, trees, channel);
+fn run_first(
+    specification: &Specification,
+    trees: Vec<Option<Tree>>,
+    input: Option<OwnedFd>,
+    channel: &UnixStream,
+) -> ! {
+    let failure = become_step(specification, trees, input, channel);
     // A caller that is gone cannot be told; the exit code remains.
     let _ = channel::report(channel, &Report::Failed(failure));
     std::process::exit(126)

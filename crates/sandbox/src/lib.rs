@@ -33,5 +33,5 @@ pub use error::SandboxError;
 pub use launch::{init_main, is_child};
 pub use probe::{Capability, State, probe};
 pub use run::{Exit, MAXIMUM_LOWERS, run};
-pub use step::{Limits, Mount, Network, RootFileSystem, Source, Step, User};
+pub use step::{Input, Limits, Mount, Network, RootFileSystem, Source, Step, User};
 pub use user_namespace::{Identities, UserNamespace, enter_user_namespace};

@@ -143,9 +143,10 @@ fn validate(step: &Step) -> Result<(), SandboxError> {
             }
         )
     });
-    if descriptors.count() > MOST_DESCRIPTORS {
+    if descriptors.count() >= MOST_DESCRIPTORS {
         return invalid(format!(
-            "more than {MOST_DESCRIPTORS} of its mounts are given as descriptors"
+            "more than {} of its mounts are given as descriptors",
+            MOST_DESCRIPTORS - 1
         ));
     }
     Ok(())

@@ -49,8 +49,25 @@ pub struct Step {
     pub no_new_privileges: bool,
     /// All capabilities, no filter, no masks: `--security=insecure`.
     pub insecure: bool,
+    /// Not even what root of a step usually may: no capability at all, and none to be gained.
+    pub powerless: bool,
     /// What the command may use up.
     pub limits: Limits,
+    /// What the command reads.
+    pub input: Input,
+}
+
+/// Standard input of a step.
+#[derive(Debug, Default)]
+pub enum Input {
+    /// Nothing: it ends at once.
+    #[default]
+    Nothing,
+    /// An open file or the reading end of a pipe. Its owner and mode stay as they are.
+    Stream(OwnedFd),
+    /// The slave side of a pseudo-terminal that nobody else uses: it becomes the controlling terminal of the command and
+    /// is its standard output and standard error too. The caller's own terminal is never in reach.
+    Terminal(OwnedFd),
 }
 
 /// Numeric identity of the command; names are the caller's business.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Failure;
-use crate::step::{Mount, Network, Source, Step};
+use crate::step::{Input, Mount, Network, Source, Step};
 
 /// A byte string in a text format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,10 @@ pub(crate) struct Specification {
     pub read_only_root: bool,
     pub no_new_privileges: bool,
     pub insecure: bool,
+    pub powerless: bool,
+    /// Position of a descriptor.
+    pub input: Option<usize>,
+    pub terminal: bool,
     pub process_limit: Option<u64>,
     pub shared_memory: Option<u64>,
     pub resources: Vec<(String, u64, u64)>,
@@ -136,6 +140,13 @@ pub(crate) fn specify(step: &Step, cgroup: Option<&Path>) -> (Specification, Vec
             .iter()
             .map(|mount| specify_mount(mount, &mut descriptors)),
     );
+    let input = match &step.input {
+        Input::Nothing => None,
+        Input::Stream(descriptor) | Input::Terminal(descriptor) => {
+            descriptors.push(std::os::fd::AsRawFd::as_raw_fd(descriptor));
+            Some(descriptors.len() - 1)
+        }
+    };
     let octets = |list: &[PathBuf]| list.iter().map(Octets::from).collect::<Vec<_>>();
     let specification = Specification {
         lowers: octets(&step.root.lowers),
@@ -157,6 +168,9 @@ pub(crate) fn specify(step: &Step, cgroup: Option<&Path>) -> (Specification, Vec
         read_only_root: step.read_only_root,
         no_new_privileges: step.no_new_privileges,
         insecure: step.insecure,
+        powerless: step.powerless,
+        input,
+        terminal: matches!(step.input, Input::Terminal(_)),
         process_limit: step.limits.pids,
         shared_memory: step.limits.shared_memory,
         resources: step.limits.resources.clone(),

@@ -152,6 +152,7 @@ fn run_scripts(
         add_hosts: Vec::new(),
         epoch,
         allow_insecure: false,
+        on_error: None,
         build: String::new(),
     };
     let mut done = state.clone();

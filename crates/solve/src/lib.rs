@@ -21,6 +21,7 @@ mod export;
 mod files;
 mod image;
 mod images;
+mod inspector;
 mod layers;
 mod matching;
 mod mode;
@@ -49,6 +50,7 @@ pub use event::{Event, Events, LayerInfo, StepInfo};
 pub use export::{Destination, ExportKind, ImageSet, RootFileSystem, export_files, export_images};
 pub use image::{BuiltImage, ImageSettings, rfc3339};
 pub use images::{NamedContext, RemoteImages};
+pub use inspector::{Inspector, OnError};
 pub use promise::Promise;
 pub use remote::{
     Access, ArchiveContext, Checkout, Context, FetchedAddress, GitAddress, Local, fetch_address, fetch_git,

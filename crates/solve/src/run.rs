@@ -11,11 +11,12 @@ use std::sync::atomic::AtomicBool;
 use praxis_layer::{Timestamp, TreePath};
 use praxis_oci::{Digest, Hasher};
 use praxis_plan::{MountKind, NetworkMode, Run};
-use praxis_sandbox::{Limits, Mount, Network, RootFileSystem, SandboxError, Source, Step, User};
+use praxis_sandbox::{Input, Limits, Mount, Network, RootFileSystem, SandboxError, Source, Step, User};
 
 use crate::SolveError;
 use crate::agent::{Access, StepAgent, Upstream};
 use crate::cache::{CacheLease, CacheUser, lease_cache};
+use crate::inspector::OnError;
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, BoundTree};
 use crate::site::{APT_PATH, CA_PATH, CA_VARIABLES, SETTINGS_VARIABLES, SiteLoan, WGET_PATH};
@@ -48,6 +49,8 @@ pub(crate) struct RunSettings {
     pub allow_insecure: bool,
     /// Id of the build.
     pub build: String,
+    /// Who looks at steps that fail.
+    pub on_error: Option<OnError>,
 }
 
 /// What a step holds while it runs.
@@ -172,7 +175,7 @@ impl<'a> Prepared<'a> {
         let mut held = Held::default();
         let (mounts, secret_variables) =
             self.mounts(workshop, state, settings, &scratch, fresh_caches, &mut held)?;
-        let step = Step {
+        let mut step = Step {
             root: RootFileSystem {
                 lowers,
                 upper: upper.clone(),
@@ -197,6 +200,8 @@ impl<'a> Prepared<'a> {
             read_only_root: false,
             no_new_privileges: identity.uid == 0,
             insecure: self.run.insecure && settings.allow_insecure,
+            powerless: false,
+            input: Input::Nothing,
             limits: Limits {
                 shared_memory: settings.limits.shared_memory,
                 resources: settings.limits.resources.clone(),
@@ -204,12 +209,17 @@ impl<'a> Prepared<'a> {
             },
         };
         let exit = praxis_sandbox::run(&step, output, cancel);
-        drop(held);
         if cancel.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(SolveError::cancelled());
         }
         let exit = exit.map_err(|error| sandbox_error(&error))?;
-        self.check(&exit)?;
+        if let Err(error) = self.check(&exit) {
+            if let Some(on_error) = &settings.on_error {
+                self.inspect(&mut step, on_error, &error, &scratch, cancel);
+            }
+            return Err(error);
+        }
+        drop(held);
         let tree = state.tree()?;
         let directory = Workshop::open_directory(&upper)?;
         let listing = praxis_layer::scan_upper(&directory, &tree, settings.epoch)?;
@@ -367,6 +377,61 @@ impl<'a> Prepared<'a> {
             });
         }
         Ok((mounts, variables))
+    }
+
+    /// Runs a shell where the command failed: what it saw is there, what it wrote is there, what the shell writes goes
+    /// with the step. The error is what counts, whatever becomes of the shell.
+    fn inspect(
+        &self,
+        step: &mut Step,
+        on_error: &OnError,
+        error: &SolveError,
+        scratch: &praxis_store::Scratch,
+        cancel: &AtomicBool,
+    ) {
+        let inspector = &on_error.0;
+        let Some(terminal) = inspector.begin(&self.name, &error.message) else {
+            return;
+        };
+        step.limits.wall_clock = None;
+        if let Some(kind) = inspector.terminal_type() {
+            step.environment.push(("TERM".into(), kind.into()));
+        }
+        step.input = Input::Terminal(terminal);
+        let mut reason = Some("there is no shell in this image: no bash, no sh, no busybox".to_string());
+        for (number, shell) in self.shells().into_iter().enumerate() {
+            step.arguments = shell.into_iter().map(OsString::from).collect();
+            // An overlay wants a work directory that none had before.
+            match scratch.directory(&format!("work-of-shell-{number}")) {
+                Ok(work) => step.root.work = work,
+                Err(error) => {
+                    reason = Some(error.to_string());
+                    break;
+                }
+            }
+            match praxis_sandbox::run(step, &mut |_, _| {}, cancel) {
+                Err(SandboxError::CommandNotFound { .. }) => continue,
+                Err(error) => reason = Some(error.to_string()),
+                Ok(_) => reason = None,
+            }
+            break;
+        }
+        // Closed before the end is told: whoever reads the other side then reads its end.
+        step.input = Input::Nothing;
+        inspector.end(reason.as_deref());
+    }
+
+    /// Shells to try: the step's own first.
+    fn shells(&self) -> Vec<Vec<String>> {
+        let own = match self.run.arguments.as_slice() {
+            [shell, flag, ..] if flag.starts_with('-') && flag.ends_with('c') => Some(vec![shell.clone()]),
+            _ => None,
+        };
+        let usual =
+            ["/bin/bash", "/bin/sh", "/usr/bin/sh", "/busybox/sh"].map(|shell| vec![shell.to_string()]);
+        let busybox =
+            ["/bin/busybox", "/busybox/busybox"].map(|program| vec![program.to_string(), "sh".into()]);
+        own.into_iter().chain(usual).chain(busybox).collect()
     }
 
     fn check(&self, exit: &praxis_sandbox::Exit) -> Result<(), SolveError> {

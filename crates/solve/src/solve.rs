@@ -68,6 +68,8 @@ pub struct SolveSettings {
     pub add_hosts: Vec<(String, String)>,
     /// Whether `RUN --security=insecure` is allowed.
     pub allow_insecure: bool,
+    /// Who looks at RUN steps that fail.
+    pub on_error: Option<crate::OnError>,
     /// Compressions in which the target's layers are wanted as blobs.
     pub blobs: Vec<Compression>,
     /// Find out what is cached, run nothing.
@@ -204,6 +206,7 @@ impl Solver {
                 epoch: settings.epoch,
                 allow_insecure: settings.allow_insecure,
                 build: settings.build.clone(),
+                on_error: settings.on_error.clone(),
             },
             numbers,
             slots: plan.stages.iter().map(|_| Slot::default()).collect(),
@@ -507,7 +510,12 @@ impl Job<'_> {
     /// A step as people know it.
     fn shown(&self, number: usize) -> String {
         let info = self.numbers.info(number);
-        format!("[{} {}/{}] {}", info.stage, info.position, info.count, info.name)
+        let stage = if info.stage.is_empty() {
+            String::new()
+        } else {
+            format!("{} ", info.stage)
+        };
+        format!("[{stage}{}/{}] {}", info.position, info.count, info.name)
     }
 
     /// Steps of a stage that nothing was said about would run.

@@ -127,12 +127,24 @@ pub struct BuildOptions {
     /// Print the plan and what would be cached, build nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// When a RUN step fails, open a shell in its sandbox: with its files as they are then, its environment, user,
+    /// mounts and network. What the shell changes is thrown away, and the build fails all the same. Needs a terminal.
+    #[arg(long, value_enum, value_name = "shell", alias = "invoke")]
+    pub on_error: Option<OnErrorMode>,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub progress: ProgressMode,
     /// No progress; the image's digest on standard output.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `--on-error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnErrorMode {
+    /// A shell in the sandbox of the step.
+    #[value(alias = "on-error")]
+    Shell,
 }
 
 /// `--network`.

@@ -1,13 +1,15 @@
 //! `praxis build`.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream};
+use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream, OnError};
 
 use super::{Outcome, Surroundings, write_file, write_stdout};
 use crate::arguments::{BuildOptions, ProgressMode};
 use crate::failure::{Failure, FailureKind};
+use crate::look::{Gate, Gated, Look};
 use crate::progress::{Ending, Printer, printer};
 use crate::request::build_request;
 use crate::{interrupt, metadata, registries};
@@ -54,9 +56,19 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
         printer: printer.as_ref(),
         warnings: AtomicUsize::new(0),
     };
+    let gate = Arc::new(Gate::default());
+    if options.on_error.is_some() {
+        let kind = surroundings.environment.text("TERM");
+        let look = Look::new(printer.clone(), gate.clone(), kind)?;
+        request.on_error = Some(OnError(Arc::new(look)));
+    }
+    let gated = Gated {
+        gate: &gate,
+        events: &events,
+    };
     warn(printer.as_ref(), &gathered.withheld, warning);
     let built = engine
-        .build(&request, &events, &cancel)
+        .build(&request, &gated, &cancel)
         .and_then(|response| deliver(options, &request.tags, response))
         .and_then(|response| {
             judge(

@@ -11,6 +11,7 @@ mod tty;
 pub mod units;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use praxis_engine::{BuildResponse, Events};
 
@@ -30,20 +31,23 @@ pub enum Ending<'a> {
 }
 
 /// Shows a build's events, and its ending. The last line about a failure is `error: …`, except as JSON.
-pub trait Printer: Events {
+pub trait Printer: Events + Send {
     /// Shows how the build ended. Called once, after the last event.
     fn close(&self, ending: &Ending<'_>);
+
+    /// Leaves the terminal to somebody else, or takes it back. No event comes in between.
+    fn pause(&self, _paused: bool) {}
 }
 
 /// The printer for a mode.
-pub fn printer(mode: ProgressMode, environment: &Environment) -> Box<dyn Printer> {
+pub fn printer(mode: ProgressMode, environment: &Environment) -> Arc<dyn Printer> {
     let terminal = std::io::stderr().is_terminal() && environment.text("TERM") != Some("dumb");
     match mode {
-        ProgressMode::Tty => Box::new(tty::Tty::start(Style::of(environment, terminal))),
-        ProgressMode::Auto if terminal => Box::new(tty::Tty::start(Style::of(environment, true))),
-        ProgressMode::Auto | ProgressMode::Plain => Box::new(plain::Plain::new(std::io::stderr())),
-        ProgressMode::Rawjson => Box::new(rawjson::RawJson::new(std::io::stderr())),
-        ProgressMode::Quiet => Box::new(quiet::Quiet::new(std::io::stderr())),
+        ProgressMode::Tty => Arc::new(tty::Tty::start(Style::of(environment, terminal))),
+        ProgressMode::Auto if terminal => Arc::new(tty::Tty::start(Style::of(environment, true))),
+        ProgressMode::Auto | ProgressMode::Plain => Arc::new(plain::Plain::new(std::io::stderr())),
+        ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),
+        ProgressMode::Quiet => Arc::new(quiet::Quiet::new(std::io::stderr())),
     }
 }
 

@@ -28,6 +28,7 @@ pub struct Tty {
 struct Display {
     state: Mutex<State>,
     closed: AtomicBool,
+    paused: AtomicBool,
     style: Style,
 }
 
@@ -50,6 +51,7 @@ impl Tty {
         let display = Arc::new(Display {
             state: Mutex::new(state),
             closed: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             style,
         });
         let ticking = Arc::clone(&display);
@@ -92,6 +94,15 @@ impl Printer for Tty {
         text.push_str(&last);
         print(&text);
     }
+
+    fn pause(&self, paused: bool) {
+        let mut state = self.display.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.display.paused.store(paused, Ordering::Release);
+        if paused {
+            let (width, _) = terminal_size();
+            print(&state.redraw(width, Vec::new()));
+        }
+    }
 }
 
 impl Display {
@@ -100,9 +111,11 @@ impl Display {
         while !self.closed.load(Ordering::Acquire) {
             {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                let (width, height) = terminal_size();
-                let live = live_lines(&state.record, turn, width, height, self.style);
-                print(&state.redraw(width, live));
+                if !self.paused.load(Ordering::Acquire) {
+                    let (width, height) = terminal_size();
+                    let live = live_lines(&state.record, turn, width, height, self.style);
+                    print(&state.redraw(width, live));
+                }
             }
             turn += 1;
             std::thread::park_timeout(TICK);

@@ -112,6 +112,13 @@ impl Bench {
 
     /// Runs a command as an ordinary user who owns the directory `home`; `None` where the machine has none.
     pub fn as_user(&self, same: Command) -> Option<Ended> {
+        let mut command = self.command_as_user(same)?;
+        command.stdin(Stdio::null());
+        Some(run(command))
+    }
+
+    /// The same command, to be run as that user.
+    pub fn command_as_user(&self, same: Command) -> Option<Command> {
         let user = OrdinaryUser::find().filter(|_| praxis_testkit::is_root())?;
         let program = self.path("praxis");
         let built = env!("CARGO_BIN_EXE_praxis");
@@ -132,12 +139,9 @@ impl Bench {
         command
             .env_clear()
             .envs(same.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command
-            .args(same.get_args())
-            .current_dir(self.place.path())
-            .stdin(Stdio::null());
+        command.args(same.get_args()).current_dir(self.place.path());
         command.uid(user.uid).gid(user.gid).env("HOME", &home);
-        Some(run(command))
+        Some(command)
     }
 
     /// A running build and the end of its standard error.

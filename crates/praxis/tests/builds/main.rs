@@ -16,5 +16,6 @@ mod looking;
 mod outputs;
 mod platforms;
 mod reproduce;
+mod shell;
 mod site;
 mod step_cache;

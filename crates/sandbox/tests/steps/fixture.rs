@@ -96,6 +96,8 @@ impl Fixture {
             read_only_root: false,
             no_new_privileges: true,
             insecure: false,
+            powerless: false,
+            input: praxis_sandbox::Input::Nothing,
             limits: Limits::default(),
         }
     }
