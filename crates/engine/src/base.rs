@@ -12,10 +12,12 @@ use praxis_debian::{
     SECURITY_ARCHIVE, build, lock,
 };
 use praxis_layer::Timestamp;
-use praxis_oci::{Digest, Platform, Reference};
-use praxis_solve::{BaseSource, Event, Events, Script, make_base};
-use praxis_store::StoredImage;
+use praxis_oci::{Digest, Platform, Reference, media_type};
+use praxis_solve::{BaseSource, BuiltImage, Event, Events, Script, make_base};
+use praxis_store::{Store, StoredImage};
 
+use crate::emulation::{emulated_processors, starts_here};
+use crate::outputs::put_index;
 use crate::{BuildResponse, Engine, EngineError, Site};
 
 /// What `praxis base …` asks for.
@@ -25,8 +27,8 @@ pub struct BaseRequest {
     pub recipe: PathBuf,
     /// Name for the image; the recipe's own below `localhost/praxis/` if there is none.
     pub tag: Option<String>,
-    /// Platform; this machine's if there is none.
-    pub platform: Option<Platform>,
+    /// Platforms; this machine's if there is none. Several give an index in their order.
+    pub platforms: Vec<Platform>,
     /// Mirrors instead of the site's.
     pub mirrors: Vec<String>,
     /// What the machine lends.
@@ -110,9 +112,47 @@ impl Engine {
         cancel: &AtomicBool,
     ) -> Result<BuildResponse, EngineError> {
         let name = name_of(request, recipe)?;
-        let platform = request.platform.clone().unwrap_or_else(Platform::host);
-        let architecture = debian_architecture(&platform)?;
+        let platforms = platforms(request)?;
+        for platform in &platforms {
+            refuse_scripts(recipe, platform, &emulated_processors())?;
+        }
         let store = self.store()?;
+        let images = platforms
+            .iter()
+            .map(|platform| self.build_platform(request, (recipe, lock), platform, &store, events, cancel))
+            .collect::<Result<Vec<BuiltImage>, EngineError>>()?;
+        let (top, config) = match images.as_slice() {
+            [only] => (only.manifest.clone(), Some(only.config.digest)),
+            several => (
+                put_index(&store, media_type::INDEX, several, Default::default())?,
+                None,
+            ),
+        };
+        store.put_image(&StoredImage {
+            name: name.to_string(),
+            descriptor: top.clone(),
+        })?;
+        Ok(BuildResponse {
+            digest: Some(top.digest),
+            config_digest: config,
+            size: top.size,
+            media_type: top.media_type,
+            steps: 0,
+            cached: 0,
+            ..BuildResponse::default()
+        })
+    }
+
+    fn build_platform(
+        &self,
+        request: &BaseRequest,
+        (recipe, lock): (&Recipe, &Lock),
+        platform: &Platform,
+        store: &Arc<Store>,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<BuiltImage, EngineError> {
+        let architecture = debian_architecture(platform)?;
         let scratch = store.scratch()?;
         let cache = self.settings.root.join("debian");
         fs::create_dir_all(&cache).map_err(|error| {
@@ -147,21 +187,41 @@ impl Engine {
             created_by: format!("praxis base build {}", lock.recipe),
             settle: Box::new(move |listing| built.settle(listing)),
         };
-        let image = make_base(self.workplace(store.clone()), source, events, cancel)?;
-        store.put_image(&StoredImage {
-            name: name.to_string(),
-            descriptor: image.manifest.clone(),
-        })?;
-        Ok(BuildResponse {
-            digest: Some(image.manifest.digest),
-            config_digest: Some(image.config.digest),
-            size: image.manifest.size,
-            media_type: image.manifest.media_type.clone(),
-            steps: 0,
-            cached: 0,
-            ..BuildResponse::default()
-        })
+        Ok(make_base(self.workplace(store.clone()), source, events, cancel)?)
     }
+}
+
+/// The platforms of a base, each once: two of one Debian architecture would be the same image.
+fn platforms(request: &BaseRequest) -> Result<Vec<Platform>, EngineError> {
+    if request.platforms.is_empty() {
+        return Ok(vec![Platform::host()]);
+    }
+    let mut seen = Vec::new();
+    for platform in &request.platforms {
+        let architecture = debian_architecture(platform)?;
+        if seen.contains(&architecture) {
+            return Err(EngineError::user(format!(
+                "--platform {platform}: Debian's architecture {architecture} is there already"
+            )));
+        }
+        seen.push(architecture);
+    }
+    Ok(request.platforms.clone())
+}
+
+/// Maintainer scripts are programs of the base's own platform.
+fn refuse_scripts(recipe: &Recipe, platform: &Platform, emulated: &[String]) -> Result<(), EngineError> {
+    if recipe.minimal || starts_here(platform, &Platform::host(), emulated) {
+        return Ok(());
+    }
+    Err(EngineError::user(format!(
+        "{}: its packages have maintainer scripts of {platform}, and this machine has no emulator for {}",
+        recipe.name, platform.architecture
+    ))
+    .with_hint(
+        "install qemu-user-static (Debian) or register qemu with binfmt_misc and the flag F, or make the recipe minimal: \
+         it then runs no scripts",
+    ))
 }
 
 /// The content of a root file system whose content was given away.
@@ -344,6 +404,43 @@ fn replace_file(path: &Path, text: &str) -> Result<(), EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scripts_of_other_processors_are_refused_unless_there_is_an_emulator() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bases");
+        let (full, minimal) = (
+            read_recipe(&path.join("debian-slim.toml")).unwrap(),
+            read_recipe(&path.join("python-runtime.toml")).unwrap(),
+        );
+        let foreign: Platform = "linux/s390x".parse().unwrap();
+        let refused = refuse_scripts(&full, &foreign, &[]).unwrap_err();
+        assert!(
+            refused.message.contains("no emulator for s390x"),
+            "{}",
+            refused.message
+        );
+        assert!(refuse_scripts(&full, &foreign, &["s390x".into()]).is_ok());
+        assert!(refuse_scripts(&minimal, &foreign, &[]).is_ok());
+        assert!(refuse_scripts(&full, &Platform::host(), &[]).is_ok());
+    }
+
+    #[test]
+    fn each_architecture_comes_once() {
+        let request = |list: &[&str]| BaseRequest {
+            platforms: list.iter().map(|text| text.parse().unwrap()).collect(),
+            ..BaseRequest::default()
+        };
+        assert_eq!(platforms(&request(&[])).unwrap(), [Platform::host()]);
+        assert_eq!(
+            platforms(&request(&["linux/arm64", "linux/arm/v7"]))
+                .unwrap()
+                .len(),
+            2
+        );
+        let twice = platforms(&request(&["linux/arm64", "linux/arm64/v8"])).unwrap_err();
+        assert!(twice.message.contains("is there already"), "{}", twice.message);
+        assert!(platforms(&request(&["linux/mips64"])).is_err());
+    }
 
     #[test]
     fn pins_are_found_wherever_a_dockerfile_has_them_and_of_one_tag_only() {

@@ -101,7 +101,7 @@ fn platform_below(plan: &Plan, base: &StageBase) -> Option<Platform> {
     }
 }
 
-fn starts_here(platform: &Platform, host: &Platform, emulated: &[String]) -> bool {
+pub(crate) fn starts_here(platform: &Platform, host: &Platform, emulated: &[String]) -> bool {
     // The kernels of these start programs of their smaller relatives.
     let relative = matches!(
         (host.architecture.as_str(), platform.architecture.as_str()),

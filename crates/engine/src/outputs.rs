@@ -122,17 +122,8 @@ impl Outputs<'_> {
             true => media_type::DOCKER_INDEX,
             false => media_type::INDEX,
         };
-        let index = Index {
-            schema_version: 2,
-            media_type: Some(media.into()),
-            artifact_type: None,
-            manifests: images.iter().map(|image| image.manifest.clone()).collect(),
-            subject: None,
-            annotations: annotations_of(annotations, AnnotationKind::Index, None),
-            other: BTreeMap::new(),
-        };
-        let bytes = serde_json::to_vec(&index).map_err(|error| SolveError::internal(error.to_string()))?;
-        let mut top = self.store.put_blob(media, &bytes)?;
+        let of_index = annotations_of(annotations, AnnotationKind::Index, None);
+        let mut top = put_index(self.store, media, images, of_index)?;
         top.annotations = annotations_of(annotations, AnnotationKind::IndexDescriptor, None);
         Ok(top)
     }
@@ -217,4 +208,23 @@ fn refuse_misplaced(annotations: &[&Annotation], several: bool) -> Result<(), En
         .with_hint("annotate the manifest, or build for several platforms")),
         None => Ok(()),
     }
+}
+/// Puts the index of several images into the store.
+pub(crate) fn put_index(
+    store: &Store,
+    media_type: &str,
+    images: &[BuiltImage],
+    annotations: BTreeMap<String, String>,
+) -> Result<Descriptor, EngineError> {
+    let index = Index {
+        schema_version: 2,
+        media_type: Some(media_type.into()),
+        artifact_type: None,
+        manifests: images.iter().map(|image| image.manifest.clone()).collect(),
+        subject: None,
+        annotations,
+        other: BTreeMap::new(),
+    };
+    let bytes = serde_json::to_vec(&index).map_err(|error| SolveError::internal(error.to_string()))?;
+    Ok(store.put_blob(media_type, &bytes)?)
 }

@@ -136,7 +136,7 @@ impl Engine {
         let request = BaseRequest {
             recipe: options.recipe.clone(),
             tag: options.tag.clone(),
-            platform: options.platform.clone(),
+            platforms: options.platforms.clone(),
             mirrors: options.mirror.mirrors.clone(),
             site,
             ..BaseRequest::default()
@@ -158,7 +158,7 @@ impl Engine {
             mirrors: options.mirror.mirrors.clone(),
             site,
             dockerfiles: options.dockerfiles.clone(),
-            ..BaseRequest::default()
+            platforms: options.platforms.clone(),
         };
         let outcome = self.0.base_update(&request, events, cancel)?;
         for path in outcome.repinned {

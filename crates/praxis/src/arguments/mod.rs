@@ -217,9 +217,9 @@ pub struct BaseBuildOptions {
     /// Name for the image.
     #[arg(short, long, value_name = "NAME")]
     pub tag: Option<String>,
-    /// Platform; default: this machine's.
-    #[arg(long)]
-    pub platform: Option<praxis_oci::Platform>,
+    /// Platforms, separated by commas; default: this machine's. Several give an index.
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    pub platforms: Vec<praxis_oci::Platform>,
     /// Mirrors.
     #[command(flatten)]
     pub mirror: MirrorOption,
@@ -240,6 +240,9 @@ pub struct BaseUpdateOptions {
     /// Dockerfile whose FROM lines and base labels to re-pin; may be repeated.
     #[arg(short = 'f', long = "file", value_name = "DOCKERFILE", value_hint = ValueHint::FilePath)]
     pub dockerfiles: Vec<PathBuf>,
+    /// Platforms, separated by commas; default: this machine's. Several give an index.
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    pub platforms: Vec<praxis_oci::Platform>,
     /// Mirrors.
     #[command(flatten)]
     pub mirror: MirrorOption,

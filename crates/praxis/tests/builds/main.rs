@@ -1,6 +1,7 @@
 //! The real program on real Dockerfiles: one digest from everywhere, nothing left behind, nothing done twice.
 
 mod bad_input;
+mod bases;
 mod bench;
 mod cache;
 mod canaries;
