@@ -16,7 +16,7 @@ use praxis_oci::{Digest, Platform, Reference, media_type};
 use praxis_solve::{BaseSource, BuiltImage, Event, Events, Script, make_base};
 use praxis_store::{Store, StoredImage};
 
-use crate::emulation::{emulated_processors, starts_here};
+use crate::emulation::can_start;
 use crate::outputs::put_index;
 use crate::{BuildResponse, Engine, EngineError, Site};
 
@@ -114,7 +114,7 @@ impl Engine {
         let name = name_of(request, recipe)?;
         let platforms = platforms(request)?;
         for platform in &platforms {
-            refuse_scripts(recipe, platform, &emulated_processors())?;
+            refuse_scripts(recipe, platform, &can_start)?;
         }
         let store = self.store()?;
         let images = platforms
@@ -210,8 +210,12 @@ fn platforms(request: &BaseRequest) -> Result<Vec<Platform>, EngineError> {
 }
 
 /// Maintainer scripts are programs of the base's own platform.
-fn refuse_scripts(recipe: &Recipe, platform: &Platform, emulated: &[String]) -> Result<(), EngineError> {
-    if recipe.minimal || starts_here(platform, &Platform::host(), emulated) {
+fn refuse_scripts(
+    recipe: &Recipe,
+    platform: &Platform,
+    can_start: &dyn Fn(&Platform) -> bool,
+) -> Result<(), EngineError> {
+    if recipe.minimal || can_start(platform) {
         return Ok(());
     }
     Err(EngineError::user(format!(
@@ -219,8 +223,8 @@ fn refuse_scripts(recipe: &Recipe, platform: &Platform, emulated: &[String]) -> 
         recipe.name, platform.architecture
     ))
     .with_hint(
-        "install qemu-user-static (Debian) or register qemu with binfmt_misc and the flag F, or make the recipe minimal: \
-         it then runs no scripts",
+        "install qemu-user-static (Debian), or register qemu with binfmt_misc and the flag F where Linux is older than 6.7, \
+         or make the recipe minimal: it then runs no scripts",
     ))
 }
 
@@ -413,15 +417,14 @@ mod tests {
             read_recipe(&path.join("python-runtime.toml")).unwrap(),
         );
         let foreign: Platform = "linux/s390x".parse().unwrap();
-        let refused = refuse_scripts(&full, &foreign, &[]).unwrap_err();
+        let refused = refuse_scripts(&full, &foreign, &|_| false).unwrap_err();
         assert!(
             refused.message.contains("no emulator for s390x"),
             "{}",
             refused.message
         );
-        assert!(refuse_scripts(&full, &foreign, &["s390x".into()]).is_ok());
-        assert!(refuse_scripts(&minimal, &foreign, &[]).is_ok());
-        assert!(refuse_scripts(&full, &Platform::host(), &[]).is_ok());
+        assert!(refuse_scripts(&full, &foreign, &|_| true).is_ok());
+        assert!(refuse_scripts(&minimal, &foreign, &|_| false).is_ok());
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! RUN steps whose programs are for another processor: the kernel starts them through an emulator that is registered
 //! with it, or not at all.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use praxis_oci::Platform;
 use praxis_plan::{Operation, Plan, StageBase};
+use praxis_sandbox::Emulator;
 use praxis_source::Diagnostic;
 
 /// Where the kernel shows the handlers of foreign programs.
@@ -23,10 +27,155 @@ const MACHINES: &[(u16, bool, &str)] = &[
     (22, false, "s390x"),
 ];
 
+/// Processors by the name that qemu has for them.
+const QEMU: &[(&str, &str)] = &[
+    ("386", "i386"),
+    ("amd64", "x86_64"),
+    ("arm", "arm"),
+    ("arm64", "aarch64"),
+    ("riscv64", "riscv64"),
+    ("loong64", "loongarch64"),
+    ("ppc64le", "ppc64le"),
+    ("s390x", "s390x"),
+];
+
+/// Emulators of this process's own, and what keeps them registered.
+static OWN: OnceLock<Option<(OwnedFd, Vec<String>)>> = OnceLock::new();
+
+/// Processors of Linux programs for which there is an emulator on this machine that needs no libraries. A process in a
+/// user namespace of its own can use them without the host's knowledge.
+pub fn own_emulators() -> Vec<String> {
+    if !has_own_handlers(rustix::system::uname().release().to_str().unwrap_or_default()) {
+        return Vec::new();
+    }
+    installed().into_iter().map(|(processor, _)| processor).collect()
+}
+
+/// Whether user namespaces have handlers of their own in this release of Linux.
+fn has_own_handlers(release: &str) -> bool {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|text| text.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 7)
+}
+
+/// Whether root needs a user namespace to run programs of one of `platforms` with an emulator of its own.
+pub fn wants_own_emulators(platforms: &[Platform]) -> bool {
+    let (host, emulated) = (Platform::host(), emulated_processors());
+    let foreign = |platform: &&Platform| !starts_here(platform, &host, &emulated);
+    let mut foreign = platforms.iter().filter(foreign).peekable();
+    foreign.peek().is_some() && {
+        let own = own_emulators();
+        foreign.any(|platform| own.contains(&platform.architecture))
+    }
+}
+
+fn installed() -> Vec<(String, Emulator)> {
+    let own = Platform::host().architecture;
+    let others = MACHINES.iter().filter(|(.., processor)| *processor != own);
+    let found = others.filter_map(|(machine, low_first, processor)| {
+        let (_, name) = QEMU.iter().find(|(known, _)| known == processor)?;
+        let places = [
+            format!("/usr/bin/qemu-{name}-static"),
+            format!("/usr/bin/qemu-{name}"),
+        ];
+        let interpreter = places.iter().map(PathBuf::from).find(|path| is_static(path))?;
+        let (magic, mask) = signature(*machine, *low_first, matches!(*processor, "386" | "arm"));
+        let name = format!("praxis-{processor}");
+        let emulator = Emulator {
+            name,
+            magic,
+            mask,
+            interpreter,
+        };
+        Some((processor.to_string(), emulator))
+    });
+    found.collect()
+}
+
+/// The beginning of the ELF files of a processor, programs and libraries, and the bits of it that count.
+fn signature(machine: u16, low_first: bool, is_32_bit: bool) -> (Vec<u8>, Vec<u8>) {
+    let pair = |number: u16| match low_first {
+        true => number.to_le_bytes(),
+        false => number.to_be_bytes(),
+    };
+    let mut magic = b"\x7fELF".to_vec();
+    magic.extend([if is_32_bit { 1 } else { 2 }, if low_first { 1 } else { 2 }, 1]);
+    magic.extend([0; 9]);
+    magic.extend(pair(2));
+    magic.extend(pair(machine));
+    let mut mask = vec![0xff; 7];
+    // Any operating system; programs are of type 2 or 3.
+    mask.push(0);
+    mask.extend([0xff; 8]);
+    mask.extend(pair(0xfffe));
+    mask.extend([0xff, 0xff]);
+    (magic, mask)
+}
+
+/// Whether a file is a program of this machine (64 bits) that asks for no loader.
+fn is_static(path: &Path) -> bool {
+    let mut head = vec![0; 4096];
+    let Some(length) = File::open(path)
+        .ok()
+        .and_then(|mut file| file.read(&mut head).ok())
+    else {
+        return false;
+    };
+    head.truncate(length);
+    let number = |at: usize, count: usize| {
+        let bytes = head.get(at..at + count)?;
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte)),
+        )
+    };
+    if !head.starts_with(b"\x7fELF\x02\x01") {
+        return false;
+    }
+    let headers = || Some((number(32, 8)?, number(54, 2)?, number(56, 2)?));
+    let Some((first, size, count)) = headers() else {
+        return false;
+    };
+    let kinds = (0..count).map(|index| number(first.saturating_add(index * size), 4));
+    const LOADER: usize = 3;
+    count > 0
+        && kinds
+            .into_iter()
+            .all(|kind| kind.is_some_and(|kind| kind != LOADER))
+}
+
+/// Registers emulators in the user namespace of this process, if it made one and the kernel lets it: those of the host do
+/// not count any more then.
+fn use_own() -> Option<&'static [String]> {
+    let register = || {
+        let (processors, emulators): (Vec<String>, Vec<Emulator>) = installed().into_iter().unzip();
+        if emulators.is_empty() {
+            return None;
+        }
+        let mount = praxis_sandbox::register_emulators(&emulators).ok()?;
+        Some((mount, processors))
+    };
+    let own = OWN.get_or_init(register).as_ref();
+    own.map(|(_, processors)| processors.as_slice())
+}
+
+/// Whether programs of `platform` can be started here, if need be with emulators of this process's own.
+pub(crate) fn can_start(platform: &Platform) -> bool {
+    let host = Platform::host();
+    starts_here(platform, &host, &emulated_processors())
+        || use_own().is_some_and(|own| own.contains(&platform.architecture))
+}
+
 /// Processors of Linux programs, besides this machine's own, that RUN steps can have here.
 ///
 /// Counted are handlers that keep their emulator open (flag `F`): only those work in the root of an image.
 pub fn emulated_processors() -> Vec<String> {
+    if let Some(Some((_, processors))) = OWN.get() {
+        return processors.clone();
+    }
     let mut found: Vec<String> = fs::read_dir(HANDLERS)
         .into_iter()
         .flatten()
@@ -64,28 +213,30 @@ fn processor_of(handler: &str) -> Option<&'static str> {
     known.map(|(.., name)| *name)
 }
 
+const HELP: &str = "install qemu-user-static (Debian): from Linux 6.7 on an ordinary user needs no more, and root gives \
+                    --platform; before that, register it with binfmt_misc and the flag F. Or let the stage run here \
+                    with FROM --platform=$BUILDPLATFORM and cross-compile";
+
 /// An error for the first RUN step whose image has programs that this machine cannot start, before anything runs.
 ///
 /// What counts is the image that a stage starts from. Of a stage from nothing or from a directory it is not known what
 /// its programs are for: such a step is tried.
-pub(crate) fn refuse_foreign_steps(plan: &Plan, emulated: &[String]) -> Result<(), Diagnostic> {
+pub(crate) fn refuse_foreign_steps(plan: &Plan) -> Result<(), Diagnostic> {
     let host = Platform::host();
     for stage in &plan.stages {
-        let Some(platform) = platform_below(plan, &stage.base) else {
+        let is_run = |operation: &Operation| matches!(operation, Operation::Run(_));
+        let Some(step) = stage.steps.iter().find(|step| is_run(&step.operation)) else {
             continue;
         };
-        if starts_here(&platform, &host, emulated) {
-            continue;
-        }
-        let is_run = |operation: &Operation| matches!(operation, Operation::Run(_));
-        if let Some(step) = stage.steps.iter().find(|step| is_run(&step.operation)) {
+        let known = platform_below(plan, &stage.base);
+        let platform = known.clone().unwrap_or_else(|| stage.config.platform());
+        if !can_start(&platform) && known.is_some() {
             let message = format!(
                 "RUN needs a machine of {platform}: the image of this stage is for it, and this machine is {host} \
                  without an emulator for {}",
                 platform.architecture
             );
-            let help = "install qemu-user-static (Debian) or register qemu with binfmt_misc and the flag F, or let the \
-                        stage run here with FROM --platform=$BUILDPLATFORM and cross-compile";
+            let help = HELP;
             return Err(Diagnostic::error(message, step.span).with_help(help));
         }
     }
@@ -101,7 +252,7 @@ fn platform_below(plan: &Plan, base: &StageBase) -> Option<Platform> {
     }
 }
 
-pub(crate) fn starts_here(platform: &Platform, host: &Platform, emulated: &[String]) -> bool {
+fn starts_here(platform: &Platform, host: &Platform, emulated: &[String]) -> bool {
     // The kernels of these start programs of their smaller relatives.
     let relative = matches!(
         (host.architecture.as_str(), platform.architecture.as_str()),
@@ -139,6 +290,54 @@ mod tests {
         for length in 0..ARM64.len() {
             let _ = processor_of(&ARM64[..length]);
         }
+    }
+
+    #[test]
+    fn signatures_match_programs_and_libraries_of_one_processor() {
+        let (magic, mask) = signature(183, true, false);
+        let fits = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .zip(&magic)
+                .zip(&mask)
+                .all(|((byte, magic), mask)| byte & mask == *magic)
+        };
+        let mut header = b"\x7fELF\x02\x01\x01\x03\0\0\0\0\0\0\0\0\x02\0\xb7\0".to_vec();
+        assert!(fits(&header));
+        header[16] = 3;
+        assert!(fits(&header));
+        header[16] = 1;
+        assert!(!fits(&header), "an object file");
+        header[16] = 2;
+        header[18] = 62;
+        assert!(!fits(&header), "another processor");
+        let (big, mask) = signature(22, false, false);
+        assert_eq!(
+            (big[5], &big[16..], &mask[16..18]),
+            (2, &[0, 2, 0, 22][..], &[0xff, 0xfe][..])
+        );
+    }
+
+    #[test]
+    fn handlers_of_namespaces_came_with_6_7() {
+        for (release, expected) in [
+            ("6.7.0", true),
+            ("6.18.44-x", true),
+            ("7.0", true),
+            ("6.6.99", false),
+            ("5.15-generic", false),
+            ("", false),
+        ] {
+            assert_eq!(has_own_handlers(release), expected, "{release}");
+        }
+    }
+
+    #[test]
+    fn static_programs_are_told_from_others() {
+        assert!(is_static(Path::new("/bin/busybox")));
+        assert!(!is_static(Path::new("/bin/sh")));
+        assert!(!is_static(Path::new("/etc/passwd")));
+        assert!(!is_static(Path::new("/nowhere")));
     }
 
     #[test]

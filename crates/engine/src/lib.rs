@@ -29,7 +29,7 @@ mod unlike;
 pub use base::{BaseOutcome, BaseRequest};
 pub use build::BuildTarget;
 pub use caches::{CacheFrom, CachePlace, CacheTo};
-pub use emulation::{emulated_processors, has_handlers};
+pub use emulation::{emulated_processors, has_handlers, own_emulators, wants_own_emulators};
 pub use engine::{Engine, Settings};
 pub use error::EngineError;
 pub use explain::Explanation;

@@ -17,7 +17,7 @@ use praxis_store::Store;
 
 use crate::caches;
 use crate::contexts::Opener;
-use crate::emulation::{emulated_processors, refuse_foreign_steps};
+use crate::emulation::refuse_foreign_steps;
 use crate::govern::{self, Origin};
 use crate::history::Recorder;
 use crate::loan::loan;
@@ -261,8 +261,7 @@ impl<'a> Target<'a> {
             .label(&mut plan, self.request, &tree, &self.source)
             .map_err(|error| self.diagnosed(vec![error]))?;
         if !self.request.dry_run {
-            refuse_foreign_steps(&plan, &emulated_processors())
-                .map_err(|error| self.diagnosed(vec![error]))?;
+            refuse_foreign_steps(&plan).map_err(|error| self.diagnosed(vec![error]))?;
         }
         Ok(plan)
     }

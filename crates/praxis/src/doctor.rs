@@ -108,8 +108,22 @@ fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
 }
 
 /// Platforms whose programs RUN steps can start.
-fn platform_finding(emulated: &[String]) -> Finding {
+fn platform_finding(emulated: &[String], own_emulators: &[String]) -> Finding {
     let own = praxis_oci::Platform::host();
+    let extra: Vec<&str> = own_emulators
+        .iter()
+        .filter(|one| !emulated.contains(one))
+        .map(String::as_str)
+        .collect();
+    if emulated.is_empty() && !extra.is_empty() {
+        return Finding::well(
+            "platforms",
+            format!(
+                "{own}; emulated in a namespace of its own (root: with --platform): {}",
+                extra.join(", ")
+            ),
+        );
+    }
     if emulated.is_empty() {
         let remedy = match praxis_engine::has_handlers() {
             true => "install qemu-user-static",
@@ -169,7 +183,10 @@ fn free_space(path: &Path) -> String {
 /// Everything that is looked at.
 pub fn findings(gathered: &Gathered, root: &Path) -> Vec<Finding> {
     let mut findings: Vec<Finding> = praxis_sandbox::probe().into_iter().map(Finding::from).collect();
-    findings.push(platform_finding(&praxis_engine::emulated_processors()));
+    findings.push(platform_finding(
+        &praxis_engine::emulated_processors(),
+        &praxis_engine::own_emulators(),
+    ));
     findings.extend(site_findings(gathered));
     findings.push(store_finding(root));
     findings
@@ -221,8 +238,11 @@ mod tests {
 
     #[test]
     fn emulators_are_named_or_missed() {
-        assert_eq!(platform_finding(&["arm64".into()]).state, State::Available);
-        let none = platform_finding(&[]);
+        assert_eq!(platform_finding(&["arm64".into()], &[]).state, State::Available);
+        let own = platform_finding(&[], &["arm64".into()]);
+        assert_eq!(own.state, State::Available);
+        assert!(table(&[own], &utf8()).contains("root: with --platform): arm64"));
+        let none = platform_finding(&[], &[]);
         assert_eq!(none.state, State::Limited);
         assert!(none.remedy.contains("qemu-user-static"));
     }

@@ -9,6 +9,7 @@
 mod channel;
 mod control_group;
 mod credentials;
+mod emulators;
 mod error;
 mod execute;
 mod filter;
@@ -29,6 +30,7 @@ mod watch;
 mod wire;
 
 pub use credentials::limited_resources;
+pub use emulators::{Emulator, register_emulators};
 pub use error::SandboxError;
 pub use launch::{init_main, is_child};
 pub use probe::{Capability, State, probe};

@@ -4,10 +4,12 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 
 use rustix::fs::{Gid, Uid};
 use rustix::thread::UnshareFlags;
 
+use crate::emulators::OWN_NAMESPACE;
 use crate::error::{During, SandboxError};
 
 /// Which ids the user namespace should have.
@@ -19,6 +21,9 @@ pub enum Identities {
     RangeOrSingle,
     /// The user as root alone.
     Single,
+    /// All ids that there are, each as it is: for root, whose user namespace then has handlers of its own
+    /// ([`crate::register_emulators`]).
+    All,
 }
 
 /// What [`enter_user_namespace`] gave.
@@ -49,8 +54,11 @@ pub fn enter_user_namespace(identities: Identities) -> Result<UserNamespace, San
         rustix::process::geteuid().as_raw(),
         rustix::process::getegid().as_raw(),
     );
+    if identities == Identities::All {
+        return enter_with_all();
+    }
     let range = match identities {
-        Identities::Single => None,
+        Identities::Single | Identities::All => None,
         Identities::Range => Some(Subordinate::find(uid)?),
         Identities::RangeOrSingle => Subordinate::find(uid).ok(),
     };
@@ -70,11 +78,44 @@ pub fn enter_user_namespace(identities: Identities) -> Result<UserNamespace, San
     }
     let count = range_count();
     become_root(count == 1)?;
+    OWN_NAMESPACE.store(true, Ordering::Release);
     Ok(if count > 1 {
         UserNamespace::Range(count)
     } else {
         UserNamespace::Single
     })
+}
+
+/// Root's ids as they are. Whoever writes the maps must be root outside.
+fn enter_with_all() -> Result<UserNamespace, SandboxError> {
+    let (process, count) = (std::process::id(), range_count());
+    let own = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}"));
+    let same = |text: String| {
+        let ranges = text.lines().filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (first, _, length) = (fields.next()?, fields.next()?, fields.next()?);
+            Some(format!("{first} {first} {length}\n"))
+        });
+        ranges.collect::<String>()
+    };
+    let maps = [
+        (
+            "uid_map",
+            own("uid_map").map(same).during("read the ids of this process")?,
+        ),
+        (
+            "gid_map",
+            own("gid_map").map(same).during("read the ids of this process")?,
+        ),
+    ];
+    from_outside(move || {
+        maps.iter().try_for_each(|(file, map)| {
+            std::fs::write(format!("/proc/{process}/{file}"), map).map_err(|error| format!("{file}: {error}"))
+        })
+    })??;
+    become_root(false)?;
+    OWN_NAMESPACE.store(true, Ordering::Release);
+    Ok(UserNamespace::Range(count))
 }
 
 fn range_count() -> u32 {
@@ -154,11 +195,22 @@ fn enter_with_range(
     gid: u32,
 ) -> Result<Result<(), SandboxError>, SandboxError> {
     let process = std::process::id();
+    let (range, own) = (range.clone(), (uid, gid));
+    from_outside(move || {
+        map(&range.uid_helper, process, own.0, range.uids)
+            .and_then(|()| map(&range.gid_helper, process, own.1, range.gids))
+    })
+}
+
+/// Enters a user namespace whose maps are written by `write` in a process that stays outside.
+fn from_outside(
+    write: impl FnOnce() -> Result<(), String>,
+) -> Result<Result<(), SandboxError>, SandboxError> {
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().during("make a socket")?;
     let helper = crate::kernel::fork().during("start a helper process")?;
     let Some(helper) = helper else {
         drop(ours);
-        map_from_outside(range, process, (uid, gid), theirs);
+        write_outside(write, theirs);
     };
     drop(theirs);
     let entered = unshare();
@@ -184,20 +236,16 @@ fn enter_with_range(
     }))
 }
 
-fn map_from_outside(
-    range: &Subordinate,
-    process: u32,
-    own: (u32, u32),
+fn write_outside(
+    write: impl FnOnce() -> Result<(), String>,
     mut stream: std::os::unix::net::UnixStream,
 ) -> ! {
     let mut word = [0_u8; 1];
-    if stream.read_exact(&mut word).is_ok() {
-        let mapped = map(&range.uid_helper, process, own.0, range.uids)
-            .and_then(|()| map(&range.gid_helper, process, own.1, range.gids));
-        if let Err(complaint) = mapped {
-            // When the other side is gone nobody needs the complaint.
-            let _ = stream.write_all(complaint.as_bytes());
-        }
+    if stream.read_exact(&mut word).is_ok()
+        && let Err(complaint) = write()
+    {
+        // When the other side is gone nobody needs the complaint.
+        let _ = stream.write_all(complaint.as_bytes());
     }
     drop(stream);
     std::process::exit(0)

@@ -11,7 +11,12 @@ pub fn run(command: &BaseCommand, surroundings: &Surroundings) -> Result<Outcome
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     let site = surroundings.site().site;
-    let (engine, _) = surroundings.engine()?;
+    let platforms = match command {
+        BaseCommand::Lock(_) => &[][..],
+        BaseCommand::Build(options) => &options.platforms,
+        BaseCommand::Update(options) => &options.platforms,
+    };
+    let (engine, _) = surroundings.engine_for(platforms)?;
     let (printer, built) = match command {
         BaseCommand::Lock(options) => {
             let printer = printer(ProgressMode::Plain, &surroundings.environment);

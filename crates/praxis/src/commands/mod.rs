@@ -61,7 +61,21 @@ impl Surroundings {
     /// The engine on the store, as root: an ordinary user first becomes root of a user namespace. Must be called before
     /// any thread is started. The text is a warning for the user.
     pub fn engine(&self) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
+        self.engine_for(&[])
+    }
+
+    /// The same, for builds for these platforms: root then has a user namespace too where programs of one of them need
+    /// an emulator that the host does not know.
+    pub fn engine_for(
+        &self,
+        platforms: &[praxis_oci::Platform],
+    ) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
+        let ordinary = UserNamespace::needed();
         let (root, warning) = self.enter()?;
+        if !ordinary && praxis_engine::wants_own_emulators(platforms) {
+            // Without it the emulator is missing, which is said where it is needed.
+            let _ = praxis_sandbox::enter_user_namespace(praxis_sandbox::Identities::All);
+        }
         Ok((crate::backend::Engine::open(&root, warning.is_none())?, warning))
     }
 

@@ -9,6 +9,7 @@ mod crash;
 mod determinism;
 mod disk;
 mod environment;
+mod foreign;
 mod full_disk;
 mod granted;
 mod history;
