@@ -61,7 +61,8 @@ pub fn register_emulators(emulators: &[Emulator]) -> Result<OwnedFd, SandboxErro
     Ok(mount)
 }
 
-/// `:NAME:M:OFFSET:MAGIC:MASK:INTERPRETER:FLAGS`. `F`: the emulator is opened now.
+/// `:NAME:M:OFFSET:MAGIC:MASK:INTERPRETER:FLAGS`. `F`: the emulator is opened now. `P`: it is told the name the program was
+/// called by, which programs of many names go by. `O` and `C`: it is handed the program, with the rights its file gives.
 fn registration(emulator: &Emulator) -> Vec<u8> {
     let escaped = |bytes: &[u8]| {
         bytes
@@ -77,7 +78,7 @@ fn registration(emulator: &Emulator) -> Vec<u8> {
     )
     .into_bytes();
     line.extend(emulator.interpreter.as_os_str().as_bytes());
-    line.extend(b":F");
+    line.extend(b":POCF");
     line
 }
 
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn registrations_are_as_the_kernel_reads_them() {
-        let expected = r":praxis-arm64:M::\x7f\x45\x4c\x46:\xff\xff\xff\xff:/usr/bin/qemu:F";
+        let expected = r":praxis-arm64:M::\x7f\x45\x4c\x46:\xff\xff\xff\xff:/usr/bin/qemu:POCF";
         assert_eq!(String::from_utf8(registration(&emulator())).unwrap(), expected);
     }
 

@@ -19,7 +19,7 @@ use crate::request::{build_arguments, build_contexts, secrets, source_date_epoch
 pub fn run(options: &ReproduceOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let request = request(options, surroundings)?;
     let style = surroundings.style();
-    let (engine, _) = surroundings.engine()?;
+    let (engine, _) = surroundings.engine_for(request.platform.as_slice())?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     let printer = printer(options.progress, &surroundings.environment);

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use praxis_testkit::files_below;
 
 use crate::bench::{Bench, Ended, run, text};
+use crate::foreign_packages::can_emulate;
 
 /// A program for arm64 that writes `aarch64` and ends.
 fn program() -> Vec<u8> {
@@ -77,6 +78,10 @@ fn emulates(bench: &Bench) -> bool {
 #[track_caller]
 fn judge(bench: &Bench, ended: &Ended) {
     if !emulates(bench) {
+        assert!(
+            !can_emulate(),
+            "doctor denies what this kernel and its packages can do"
+        );
         println!("SKIPPED in part: no emulator for arm64 here, so the step must fail");
         assert_eq!(ended.code, Some(1));
         return;
@@ -115,4 +120,14 @@ fn an_ordinary_user_needs_nothing_registered() {
     if let Some(ended) = bench.as_user(bench.build_command("home/store", &arguments, "context")) {
         judge(&bench, &ended);
     }
+}
+
+#[test]
+fn platforms_of_a_bake_file_count_as_those_of_the_option() {
+    let bench = bench();
+    let file = "target \"default\" {\n  context = \"context\"\n  platforms = [\"linux/arm64\"]\n  output = [\"type=local,dest=out/files\"]\n}\n";
+    fs::write(bench.path("docker-bake.hcl"), file).unwrap();
+    let mut command = bench.praxis("store");
+    command.args(["bake", "--progress", "plain", "--allow", "fs=*"]);
+    judge(&bench, &run(command));
 }

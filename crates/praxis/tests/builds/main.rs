@@ -10,6 +10,7 @@ mod determinism;
 mod disk;
 mod environment;
 mod foreign;
+mod foreign_packages;
 mod full_disk;
 mod granted;
 mod history;

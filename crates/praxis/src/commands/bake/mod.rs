@@ -97,7 +97,11 @@ fn build(
         });
     }
     options::refuse_two_on_stdout(&targets)?;
-    let (engine, warning) = surroundings.engine()?;
+    let platforms: Vec<_> = targets
+        .iter()
+        .flat_map(|target| target.request.platforms.clone())
+        .collect();
+    let (engine, warning) = surroundings.engine_for(&platforms)?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     for target in &mut targets {
