@@ -39,6 +39,9 @@ pub struct Policy {
     pub deploy: Deploy,
     /// What builds and publishes it.
     pub ci: Ci,
+    /// How the image shows that it works.
+    #[serde(deserialize_with = "crate::smoke::one_or_several")]
+    pub smoke: Vec<crate::SmokeTest>,
     /// Findings that are accepted for a time.
     pub waivers: Vec<WaiverEntry>,
     /// Whether the repository has the file.

@@ -6,6 +6,7 @@
 mod base;
 mod build;
 mod caches;
+mod container;
 mod contexts;
 mod emulation;
 mod engine;
@@ -22,6 +23,7 @@ mod outputs;
 mod registry;
 mod reproduce;
 mod request;
+mod smoke;
 mod sources;
 mod target;
 mod unlike;
@@ -29,6 +31,7 @@ mod unlike;
 pub use base::{BaseOutcome, BaseRequest};
 pub use build::BuildTarget;
 pub use caches::{CacheFrom, CachePlace, CacheTo};
+pub use container::{RunEnd, RunRequest};
 pub use emulation::{emulated_processors, has_handlers, own_emulators, wants_own_emulators};
 pub use engine::{Engine, Settings};
 pub use error::EngineError;
@@ -43,6 +46,7 @@ pub use history::{
 pub use inspect::{ImageDescription, ImageDifference, LayerPair};
 pub use ledger::{ledger_file, record_if_kept, record_time};
 pub use origin::{LayerSource, Origin, RecordedBase, RecordedContext, RecordedDockerfile, RecordedLayer};
+pub use praxis_check::{HttpProbe, Policy, SmokeTest};
 pub use praxis_dockerfile::parse_size;
 pub use praxis_image::{
     Cause, Change, Difference, Duplicate, FieldChange, FileChange, FileFacts, ImageReport, LayerReport,
@@ -52,6 +56,7 @@ pub use praxis_ledger::{
     Checkpoint, Entry, Fault, Kind as RecordKind, Ledger, Record, Verification, read_export, verify_records,
     write_export,
 };
+pub use praxis_sandbox::{Exit, Input, Limits};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use registry::{CopyOutcome, CopyRequest, Place, PullRequest, Referrer, RegistryAccess};
@@ -60,4 +65,5 @@ pub use request::{
     Annotation, AnnotationKind, BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output,
     OutputKind, SecretSource, Site,
 };
+pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
 pub use unlike::FirstDifference;

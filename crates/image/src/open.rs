@@ -1,6 +1,7 @@
+use std::io::Read;
 use std::sync::Arc;
 
-use praxis_oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, Reference};
+use praxis_oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, Reference, media_type};
 use praxis_store::Store;
 
 use crate::archive::ArchiveIndex;
@@ -214,6 +215,49 @@ impl OpenedImage {
             (None, Some(file)) => self.blobs.member(file),
             (None, None) => Err(ImageError::new("a layer without bytes")),
         }
+    }
+
+    /// Puts the layers into `store`, verified, and gives a manifest of them: that of the image where it has one. What is
+    /// there already is not read again.
+    pub fn shelve(&self, store: &Store) -> Result<Manifest, ImageError> {
+        let mut layers = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let descriptor = match &layer.descriptor {
+                Some(descriptor) => {
+                    if !store.has_blob(&descriptor.digest, descriptor.size) {
+                        let mut writer = store.blob_writer()?;
+                        self.copy_layer(index, &mut writer)?;
+                        writer.commit_as(&descriptor.digest)?;
+                    }
+                    descriptor.clone()
+                }
+                None => {
+                    let mut writer = store.blob_writer()?;
+                    self.copy_layer(index, &mut writer)?;
+                    let (digest, size) = writer.commit()?;
+                    Descriptor::new(media_type::LAYER, digest, size)
+                }
+            };
+            layers.push(descriptor);
+        }
+        if let Some(manifest) = &self.manifest {
+            return Ok(manifest.clone());
+        }
+        let config = Descriptor::new(
+            media_type::CONFIG,
+            self.config_digest,
+            self.config_bytes.len() as u64,
+        );
+        let text = serde_json::json!({"schemaVersion": 2, "mediaType": media_type::MANIFEST, "config": config, "layers": layers});
+        serde_json::from_value(text).map_err(|error| ImageError::new(error.to_string()))
+    }
+
+    fn copy_layer(&self, index: usize, out: &mut dyn std::io::Write) -> Result<(), ImageError> {
+        let most = self.stored_size(index)?;
+        let mut blob = self.open_layer(index)?.take(most.saturating_add(1));
+        std::io::copy(&mut blob, out)
+            .map(drop)
+            .map_err(|error| ImageError::new(format!("layer {}: {error}", index + 1)))
     }
 
     /// Stored size of layer `index`.

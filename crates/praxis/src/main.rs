@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Ok(Outcome::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Outcome::Found)) => ExitCode::FAILURE,
+        Ok(Ok(Outcome::Status(status))) => ExitCode::from(status),
         Ok(Ok(Outcome::Shown(failure))) => failure.exit_code(),
         Ok(Err(failure)) => show(&failure),
         Err(_) => show(&Failure {

@@ -12,6 +12,7 @@ use rustix::mount::MountAttrFlags;
 use crate::channel::{self, MOST_DESCRIPTORS};
 use crate::control_group::ControlGroup;
 use crate::error::{During, Failure, SandboxError};
+use crate::inner_network::Inside;
 use crate::kernel::{clone_tree, open_directory, restrict};
 use crate::launch::CHILD_NAME;
 use crate::mount_points::remove_traces;
@@ -73,6 +74,16 @@ pub fn run(
     output: &mut dyn FnMut(u8, &[u8]),
     cancel: &AtomicBool,
 ) -> Result<Exit, SandboxError> {
+    run_watched(step, output, &mut |_| {}, cancel)
+}
+
+/// The same; `ready` is called once when everything is set up and the command is about to be executed.
+pub fn run_watched(
+    step: &Step,
+    output: &mut dyn FnMut(u8, &[u8]),
+    ready: &mut dyn FnMut(Inside),
+    cancel: &AtomicBool,
+) -> Result<Exit, SandboxError> {
     refuse_in_child()?;
     validate(step)?;
     let group = ControlGroup::new(&step.limits);
@@ -82,7 +93,7 @@ pub fn run(
     let (specification, descriptors) = specify(step, group.as_ref().map(ControlGroup::directory));
     let sent = channel::send(&stream, &specification, &descriptors);
     let mut watch = Watch::new(step, &mut child, stream).during("watch the sandbox process")?;
-    let watched = watch.until_end(output, cancel);
+    let watched = watch.until_end(output, ready, cancel);
     let reports = watch.finish();
     let ended = reap(&mut child)?;
     watched?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{During, Failure, SandboxError};
+use crate::inner_network::Inside;
 use crate::run::Exit;
 use crate::step::Step;
 use crate::wire::{Report, Stub};
@@ -36,6 +37,7 @@ pub(crate) struct Watch {
     process: rustix::process::Pid,
     reported: Vec<u8>,
     reporting: bool,
+    announced: bool,
     ended: Option<Instant>,
     deadline: Option<Instant>,
     give_up: Option<Instant>,
@@ -52,6 +54,7 @@ impl Watch {
             process: rustix::process::Pid::from_child(child),
             reported: Vec::new(),
             reporting: true,
+            announced: false,
             ended: None,
             deadline: step
                 .limits
@@ -66,26 +69,47 @@ impl Watch {
     pub(crate) fn until_end(
         &mut self,
         output: &mut dyn FnMut(u8, &[u8]),
+        ready: &mut dyn FnMut(Inside),
         cancel: &AtomicBool,
     ) -> Result<(), SandboxError> {
         while self.reporting || self.stdout.is_some() || self.stderr.is_some() {
             self.stop_when_due(cancel)?;
-            let ready = self.wait()?;
-            if ready == [false; 3] && self.ended.is_some_and(|at| at.elapsed() > PATIENCE_AFTER_END) {
+            let waiting = self.wait()?;
+            if waiting == [false; 3] && self.ended.is_some_and(|at| at.elapsed() > PATIENCE_AFTER_END) {
                 break;
             }
-            if ready[1] && !self.forward(1, output)? {
+            if waiting[1] && !self.forward(1, output)? {
                 self.stdout = None;
             }
-            if ready[2] && !self.forward(2, output)? {
+            if waiting[2] && !self.forward(2, output)? {
                 self.stderr = None;
             }
-            if ready[0] {
+            if waiting[0] {
                 self.read_reports()?;
+                self.announce(ready);
                 self.ended = (!self.reporting).then(Instant::now);
             }
         }
         Ok(())
+    }
+
+    /// Tells once that the step is about to begin.
+    fn announce(&mut self, ready: &mut dyn FnMut(Inside)) {
+        let Some(end) = self
+            .reported
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .filter(|_| !self.announced)
+        else {
+            return;
+        };
+        self.announced = true;
+        let first = serde_json::from_slice(&self.reported[..end]);
+        if matches!(first, Ok(Report::Ready { .. }))
+            && let Ok(inside) = Inside::of(self.process)
+        {
+            ready(inside);
+        }
     }
 
     fn stop_when_due(&mut self, cancel: &AtomicBool) -> Result<(), SandboxError> {

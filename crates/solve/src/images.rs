@@ -416,6 +416,19 @@ impl Images {
         Ok(bytes)
     }
 
+    /// Takes note of an image whose blobs are in the store.
+    pub fn hold(&self, image: &ImageBase, manifest: Manifest) {
+        let loaded = LoadedImage {
+            manifest,
+            config: image.config.clone(),
+            origin: Origin::Nowhere,
+        };
+        self.loaded
+            .lock()
+            .expect("no panic while held")
+            .insert(image.manifest, Arc::new(loaded));
+    }
+
     /// The layers of an image that was resolved before, brought into the store.
     pub fn layers(&self, image: &ImageBase) -> Result<Vec<Arc<LayerHandle>>, SolveError> {
         if let Some(promise) = self.promise_of(image) {

@@ -9,6 +9,7 @@ mod archive;
 mod base;
 mod cache;
 mod compress;
+mod container;
 mod context;
 mod copy;
 mod crew;
@@ -43,6 +44,7 @@ mod view;
 mod waiting;
 
 pub use base::{BaseSource, Script, make_base};
+pub use container::{Container, ContainerEnd, ShelvedImage, run_container};
 pub use context::{ContextDirectory, ContextFilter, Everything, UsedFile};
 pub use crew::Crew;
 pub use error::{ErrorKind, SolveError};

@@ -23,7 +23,7 @@ use crate::site::{APT_PATH, CA_PATH, CA_VARIABLES, SETTINGS_VARIABLES, SiteLoan,
 use crate::state::State;
 
 /// The default search path where neither image nor Dockerfile sets one.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The host name a step sees unless the build gives another.
 const HOSTNAME: &str = "praxis";
@@ -471,7 +471,7 @@ fn advice(code: i32) -> &'static str {
 
 /// The snapshots of a state, topmost first. Empty layers add nothing. The kernel refuses a directory that comes
 /// twice; of equal layers the topmost is enough, since all it has covers the lower one.
-fn lowers(state: &State) -> Result<Vec<PathBuf>, SolveError> {
+pub(crate) fn lowers(state: &State) -> Result<Vec<PathBuf>, SolveError> {
     let mut lowers: Vec<PathBuf> = Vec::new();
     for layer in state.layers().iter().rev() {
         if layer.listing()?.entries().is_empty() {
@@ -575,7 +575,7 @@ fn hosts(hostname: Option<&str>, added: &[(String, String)]) -> String {
     text
 }
 
-fn sandbox_error(error: &SandboxError) -> SolveError {
+pub(crate) fn sandbox_error(error: &SandboxError) -> SolveError {
     match error {
         SandboxError::CommandNotFound { .. }
         | SandboxError::CommandNotExecutable { .. }

@@ -4,6 +4,7 @@ mod bake;
 mod build;
 mod cache;
 mod check;
+mod container;
 mod graph;
 mod history;
 mod image;
@@ -22,6 +23,7 @@ pub use bake::{BakeOptions, List};
 pub use build::{BuildOptions, Call, ProgressMode};
 pub use cache::{parse_cache_from, parse_cache_to};
 pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
+pub use container::{RunOptions, TestOptions};
 pub use graph::{GraphFormat, GraphOptions};
 pub use history::{HistoryCommand, HistoryOptions};
 pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, TreeOptions};
@@ -108,6 +110,10 @@ pub enum Command {
     /// Show, verify and export the ledger: what was built, checked, tested, pinned, released
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Run a command in an image: no network, no privileges, a root that refuses writes
+    Run(RunOptions),
+    /// Run the smoke tests of an image, restricted as in `praxis run`
+    Test(TestOptions),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),
     /// Make base images from Debian packages

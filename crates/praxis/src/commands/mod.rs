@@ -17,7 +17,9 @@ mod pin;
 mod record;
 mod registry;
 mod reproduce;
+mod run;
 mod store;
+mod test;
 mod tree;
 
 use std::io::{IsTerminal, Write};
@@ -50,6 +52,8 @@ pub enum Outcome {
     Shown(Failure),
     /// The result, which is written, is a finding: exit status 1.
     Found,
+    /// The status of a command that was run for the user.
+    Status(u8),
 }
 
 impl Surroundings {
@@ -114,6 +118,8 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Build(options) => return build::run(&options, &surroundings),
         Command::Bake(options) => return bake::run(&options, &surroundings),
         Command::Check(options) => return check::run(&options, &surroundings),
+        Command::Run(options) => return run::run(&options, &surroundings),
+        Command::Test(options) => return test::run(&options, &surroundings),
         Command::Ledger(command) => return ledger::run(&command, &surroundings),
         Command::Pin(options) => return pin::run(&options, &surroundings),
         Command::Base(command) => return base::run(&command, &surroundings),
