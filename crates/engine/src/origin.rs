@@ -77,7 +77,7 @@ pub struct Origin {
 /// Where a context was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedContext {
-    /// `directory`, `stdin` or `remote`.
+    /// `directory`, `remote`, `stdin` for an archive on standard input, or `dockerfile` for a Dockerfile there.
     pub kind: String,
     /// The directory (absolute) or address (without credentials).
     pub place: String,
@@ -94,7 +94,7 @@ pub struct RecordedContext {
 pub struct RecordedDockerfile {
     /// Its name as messages show it.
     pub name: String,
-    /// Where it was; none for standard input.
+    /// Where it was: absolute, or inside a context that is no directory; none for standard input.
     pub path: Option<String>,
     /// Digest of its text.
     pub digest: Digest,
@@ -130,6 +130,8 @@ pub(crate) struct Built<'a> {
     pub source: &'a SourceFile,
     pub path: Option<&'a Path>,
     pub commit: Option<&'a str>,
+    /// Whether the Dockerfile has no context.
+    pub is_alone: bool,
     /// Files of the context directory, if they are few enough to be noted.
     pub used: Option<BTreeMap<TreePath, UsedFile>>,
     pub epoch: Epoch,
@@ -154,7 +156,7 @@ impl Built<'_> {
             context: self.context(),
             dockerfile: RecordedDockerfile {
                 name: self.source.name().into(),
-                path: self.path.map(absolute),
+                path: self.path.and_then(|path| self.dockerfile_place(path)),
                 digest: Digest::of(self.source.text().as_bytes()),
                 text: praxis_source::masked(self.source.text()),
             },
@@ -194,6 +196,15 @@ impl Built<'_> {
         }
     }
 
+    /// A path inside a context that is no directory of this machine stays as it is.
+    fn dockerfile_place(&self, path: &Path) -> Option<String> {
+        match &self.request.context {
+            ContextSource::Directory(_) => Some(absolute(path)),
+            _ if path.as_os_str() == "-" => None,
+            _ => Some(path.to_string_lossy().into_owned()),
+        }
+    }
+
     fn context(&self) -> RecordedContext {
         let files: BTreeMap<String, (u32, Digest)> = self
             .used
@@ -203,6 +214,7 @@ impl Built<'_> {
             .collect();
         let (kind, place) = match &self.request.context {
             ContextSource::Directory(path) => ("directory", absolute(path)),
+            ContextSource::Stdin if self.is_alone => ("dockerfile", "-".into()),
             ContextSource::Stdin => ("stdin", "-".into()),
             ContextSource::Remote(address) => ("remote", remote_place(address)),
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,8 +18,8 @@ use crate::inspect::{difference, identity};
 use crate::origin::{Origin, layer_sources};
 use crate::unlike::{FirstDifference, first_difference, image_fields};
 use crate::{
-    Annotation, BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, LayerPair,
-    Output, SecretSource, Settings, Site,
+    Annotation, BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, InputStream,
+    LayerPair, Output, SecretSource, Settings, Site,
 };
 
 /// What `praxis reproduce` asks for. What is not given is taken from what was noted when the image was built.
@@ -219,6 +220,7 @@ impl Rebuild<'_> {
         };
         if let Some(origin) = origin {
             self.refuse_missing_secrets(origin)?;
+            self.refuse_missing_targets(origin)?;
             build.target = build.target.or_else(|| origin.target.clone());
             build.build_args.clone_from(&origin.build_args);
             build.build_contexts.clone_from(&origin.build_contexts);
@@ -250,6 +252,18 @@ impl Rebuild<'_> {
         {
             output.compression = compression_of(&layer.media_type);
         }
+        if let Some(archive) = self.archive() {
+            let wrong =
+                |error: std::io::Error| EngineError::environment(format!("{}: {error}", archive.display()));
+            let mut file = fs::File::open(archive).map_err(wrong)?;
+            // The beginning tells an archive from a Dockerfile.
+            let mut head = Vec::new();
+            file.by_ref()
+                .take(1 << 20)
+                .read_to_end(&mut head)
+                .map_err(wrong)?;
+            (build.stdin, build.stdin_rest) = (Some(head), Some(InputStream::new(file)));
+        }
         build.context = context;
         build.build_args.extend(request.build_args.clone());
         build.build_contexts.extend(request.build_contexts.clone());
@@ -266,6 +280,9 @@ impl Rebuild<'_> {
     }
 
     fn context(&self) -> Result<ContextSource, EngineError> {
+        if self.archive().is_some() {
+            return Ok(ContextSource::Stdin);
+        }
         if let Some(context) = &self.request.context {
             return Ok(context.clone());
         }
@@ -284,7 +301,19 @@ impl Rebuild<'_> {
                 &noted.place,
                 noted.commit.as_deref(),
             ))),
-            _ => missing("the build context came from standard input".into()),
+            "dockerfile" => Ok(ContextSource::Stdin),
+            _ => Err(EngineError::user(
+                "the build context was an archive on standard input, which is not kept",
+            )
+            .with_hint("give the archive again: --context FILE")),
+        }
+    }
+
+    /// The file that stands for the archive that standard input was.
+    fn archive(&self) -> Option<&Path> {
+        match &self.request.context {
+            Some(ContextSource::Directory(path)) if path.is_file() => Some(path),
+            _ => None,
         }
     }
 
@@ -296,6 +325,11 @@ impl Rebuild<'_> {
         build: &mut BuildRequest,
     ) -> Result<(), EngineError> {
         let noted = &origin.dockerfile;
+        if self.archive().is_some() {
+            // It holds the Dockerfile too.
+            build.dockerfile = noted.path.as_deref().map(PathBuf::from);
+            return Ok(());
+        }
         if Digest::of(noted.text.as_bytes()) != noted.digest {
             return Err(EngineError::user(
                 "the Dockerfile holds a password in an address, so it is on record without it",
@@ -303,7 +337,8 @@ impl Rebuild<'_> {
             .with_hint("give the Dockerfile with --file"));
         }
         if !matches!(context, ContextSource::Directory(_)) || noted.path.is_none() {
-            build.dockerfile = Some("-".into());
+            let is_alone = *context == ContextSource::Stdin;
+            build.dockerfile = (!is_alone).then(|| "-".into());
             build.stdin = Some(noted.text.clone().into_bytes());
             return Ok(());
         }
@@ -352,6 +387,21 @@ impl Rebuild<'_> {
         Err(EngineError::user(message).with_hint(format!("give it again: {option}{name}…")))
     }
 
+    /// Another target of a bake file is not built again with this one: its image has to be given.
+    fn refuse_missing_targets(&self, origin: &Origin) -> Result<(), EngineError> {
+        let mut contexts = origin.build_contexts.iter();
+        let missing = contexts.find_map(|(name, value)| {
+            let given = self.request.build_contexts.contains_key(name);
+            Some((name, value.strip_prefix("target:")?)).filter(|_| !given)
+        });
+        let Some((name, target)) = missing else {
+            return Ok(());
+        };
+        let message = format!("the image uses the bake target {target}, which is not built again with it");
+        let hint = format!("give that target's image: --build-context {name}=oci-layout://DIRECTORY");
+        Err(EngineError::user(message).with_hint(hint))
+    }
+
     /// A failure of the rebuild, with what has changed since.
     fn explained(&self, mut error: EngineError) -> EngineError {
         let changed = self.changed_inputs(None);
@@ -372,6 +422,7 @@ impl Rebuild<'_> {
         let mut changed = Vec::new();
         let dockerfile = &origin.dockerfile;
         if self.request.dockerfile.is_none()
+            && origin.context.kind == "directory"
             && let Some(path) = &dockerfile.path
             && let Ok(text) = fs::read(path)
             && Digest::of(&text) != dockerfile.digest
@@ -379,6 +430,9 @@ impl Rebuild<'_> {
             changed.push(format!("{path} has changed (its text of then was built)"));
         }
         let Some(rebuilt) = rebuilt else { return changed };
+        if self.archive().is_some() && rebuilt.dockerfile.digest != dockerfile.digest {
+            changed.push("the Dockerfile in the archive has changed".into());
+        }
         if origin.context.commit != rebuilt.context.commit {
             let shown = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "no commit".into());
             let (then, now) = (shown(&origin.context.commit), shown(&rebuilt.context.commit));

@@ -44,6 +44,8 @@ pub(crate) struct Target<'a> {
     /// Where the Dockerfile is, and the commit of its repository.
     written: (Option<PathBuf>, Option<String>),
     open: Vec<OpenContext>,
+    /// Whether there is no main context.
+    is_alone: bool,
     /// Whether the first of them is the main context.
     opened_main: bool,
     imports: Vec<Arc<ImportedCache>>,
@@ -94,6 +96,7 @@ impl<'a> Target<'a> {
         workplace.named = named.names;
         let imports = caches::imports(request, &workplace.store, events);
         events.note_source(&main.source);
+        let is_alone = main.context.is_none();
         let mut target = Target {
             name,
             request,
@@ -105,6 +108,7 @@ impl<'a> Target<'a> {
             origin: Origin::of(request)?,
             source: main.source,
             written: (main.path, main.commit),
+            is_alone,
             opened_main: main.open.is_some(),
             open: main.open.into_iter().chain(named.open).collect(),
             imports,
@@ -168,6 +172,7 @@ impl<'a> Target<'a> {
             source: &self.source,
             path: self.written.0.as_deref(),
             commit: self.written.1.as_deref(),
+            is_alone: self.is_alone,
             used: main.and_then(|open| open.directory.used()),
             epoch: self.epoch,
             plan: &variant.plan,

@@ -116,8 +116,8 @@ pub struct ReproduceOptions {
     /// the options below say it otherwise.
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// The context, as for `praxis build` [default: where it was].
-    #[arg(long, value_name = "CONTEXT", value_hint = ValueHint::DirPath)]
+    /// The context, as for `praxis build`, or the archive that standard input was [default: where it was].
+    #[arg(long, value_name = "CONTEXT", value_hint = ValueHint::AnyPath)]
     pub context: Option<String>,
     /// The Dockerfile [default: its text of then].
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -111,6 +111,77 @@ fn changed_inputs_are_told_first() {
     assert!(gone.stderr.contains("--context"), "{}", gone.stderr);
 }
 
+/// A build of what is in a file of the bench, on standard input.
+#[track_caller]
+fn build_from(bench: &Bench, input: &str, arguments: &[&str]) {
+    let mut command = bench.build_command("store", &[&["-t", "me:1"], arguments].concat(), "-");
+    command.stdin(fs::File::open(bench.path(input)).unwrap());
+    run(command).digest();
+}
+
+#[test]
+fn a_dockerfile_from_standard_input_is_noted_whole() {
+    let bench = bench();
+    fs::write(bench.path("text"), "FROM base\nRUN echo a > /a\n").unwrap();
+    build_from(&bench, "text", &[]);
+    assert_eq!(reproduce(&bench, &["me:1"], 0)["identical"], true);
+}
+
+#[test]
+fn an_archive_from_standard_input_is_given_again_as_a_file() {
+    let bench = bench();
+    fs::rename(bench.path("context/Dockerfile"), bench.path("context/d/other")).unwrap();
+    let pack = |name: &str| {
+        let mut tar = Command::new("tar");
+        tar.args(["--owner=7", "--group=8", "-cf", name, "-C", "context", "."]);
+        assert!(tar.current_dir(bench.path("")).status().unwrap().success());
+    };
+    pack("context.tar");
+    build_from(&bench, "context.tar", &["-f", "d/other"]);
+    let kept = praxis(&bench, &["reproduce", "me:1", "--progress", "quiet"]);
+    assert!(
+        kept.error(1).contains("an archive on standard input"),
+        "{}",
+        kept.stderr
+    );
+    assert!(kept.says("--context FILE"), "{}", kept.stderr);
+    let again = reproduce(&bench, &["me:1", "--context", "context.tar"], 0);
+    assert_eq!(again["changed_inputs"], json!([]));
+
+    bench.write("d/b", "c\n");
+    bench.write("d/other", &format!("{DOCKERFILE}# more\n"));
+    pack("later.tar");
+    let other = reproduce(&bench, &["me:1", "--context", "later.tar"], 1);
+    assert_eq!(
+        other["changed_inputs"],
+        json!(["the Dockerfile in the archive has changed"])
+    );
+    assert_eq!(other["first"]["path"], "/d/b");
+}
+
+#[test]
+fn another_target_of_a_bake_file_has_to_be_given() {
+    let bench = bench();
+    fs::write(
+        bench.path("docker-bake.hcl"),
+        "target \"one\" {\n  context = \"context\"\n  dockerfile-inline = \"FROM scratch\\nCOPY d /d\\n\"\n\
+           output = [\"type=oci,tar=false,dest=out/one\"]\n}\n\
+         target \"two\" {\n  context = \"context\"\n  dockerfile-inline = \"FROM lower\\nCOPY d/a /more\\n\"\n\
+           contexts = { lower = \"target:one\" }\n  tags = [\"two:1\"]\n}\n",
+    )
+    .unwrap();
+    let built = praxis(&bench, &["bake", "--allow", "fs=*", "one", "two"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let missing = praxis(&bench, &["reproduce", "two:1", "--progress", "quiet"]);
+    assert!(
+        missing.error(1).contains("the bake target one"),
+        "{}",
+        missing.stderr
+    );
+    let given = ["two:1", "--build-context", "lower=oci-layout://out/one"];
+    assert_eq!(reproduce(&bench, &given, 0)["identical"], true);
+}
+
 #[test]
 fn row_67_of_secrets_only_the_names_are_noted() {
     let bench = Bench::with("FROM base\nRUN --mount=type=secret,id=s wc -c < /run/secrets/s > /length\n");
