@@ -1,6 +1,8 @@
 //! `praxis reproduce`.
 
 use praxis_engine::{ContextSource, FirstDifference, ReproduceRequest, Reproduction};
+use praxis_oci::Platform;
+use praxis_sandbox::UserNamespace;
 
 use super::build::close;
 use super::diff::{facts, field};
@@ -19,7 +21,7 @@ use crate::request::{build_arguments, build_contexts, secrets, source_date_epoch
 pub fn run(options: &ReproduceOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let request = request(options, surroundings)?;
     let style = surroundings.style();
-    let (engine, _) = surroundings.engine_for(request.platform.as_slice())?;
+    let (engine, _) = surroundings.engine_for(platform(&request, surroundings)?.as_slice())?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     let printer = printer(options.progress, &surroundings.environment);
@@ -34,6 +36,18 @@ pub fn run(options: &ReproduceOptions, surroundings: &Surroundings) -> Result<Ou
     } else {
         Outcome::Found
     })
+}
+
+/// The platform of the image where root may need a user namespace to run its programs: it is entered before anything
+/// else, by an ordinary user in any case.
+fn platform(request: &ReproduceRequest, surroundings: &Surroundings) -> Result<Option<Platform>, Failure> {
+    if request.platform.is_some() || UserNamespace::needed() || praxis_engine::own_emulators().is_empty() {
+        return Ok(request.platform.clone());
+    }
+    let engine = surroundings.engine()?.0;
+    // What is wrong with the image is said when it is opened to be built again.
+    let image = engine.0.inspect(&request.image, None).ok();
+    Ok(image.and_then(|image| image.platform.parse().ok()))
 }
 
 fn request(options: &ReproduceOptions, surroundings: &Surroundings) -> Result<ReproduceRequest, Failure> {

@@ -131,3 +131,17 @@ fn platforms_of_a_bake_file_count_as_those_of_the_option() {
     command.args(["bake", "--progress", "plain", "--allow", "fs=*"]);
     judge(&bench, &run(command));
 }
+
+#[test]
+fn an_image_of_another_processor_is_built_again_without_the_option() {
+    let bench = bench();
+    let arguments = ["--platform", "linux/arm64", "-t", "foreign:1"];
+    let built = bench.build(&arguments);
+    judge(&bench, &built);
+    if built.code == Some(0) {
+        let mut command = bench.praxis("store");
+        command.args(["reproduce", "foreign:1", "--progress", "quiet"]);
+        let again = run(command);
+        assert_eq!(again.code, Some(0), "{}", again.stderr);
+    }
+}
