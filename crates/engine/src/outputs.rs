@@ -66,7 +66,9 @@ impl Outputs<'_> {
             return Ok(response);
         };
         self.name(&set.top)?;
-        if let [only] = set.images.as_slice() {
+        if let [only] = set.images.as_slice()
+            && !self.several()
+        {
             response.config_digest = Some(only.config.digest);
         }
         response.digest = Some(set.top.digest);
@@ -75,11 +77,18 @@ impl Outputs<'_> {
         Ok(response)
     }
 
+    /// Whether the result is an index: for several platforms, or on request for one.
+    fn several(&self) -> bool {
+        let asked = self.target.request.build_args.get("BUILDKIT_MULTI_PLATFORM");
+        let asked = asked.is_some_and(|text| ["1", "t", "true"].contains(&text.to_lowercase().as_str()));
+        asked || self.solutions.len() > 1
+    }
+
     /// The images of all platforms as `output` wants them, and the index over several.
     fn images(&self, output: &Output) -> Result<ImageSet, EngineError> {
         let request = self.target.request;
         let annotations: Vec<&Annotation> = request.annotations.iter().chain(&output.annotations).collect();
-        let several = self.solutions.len() > 1;
+        let several = self.several();
         refuse_misplaced(&annotations, several)?;
         let mut images = Vec::new();
         for (solution, variant) in self.solutions.iter().zip(&self.target.variants) {
@@ -101,8 +110,8 @@ impl Outputs<'_> {
             images.push(image);
         }
         let top = match images.as_slice() {
-            [only] => only.manifest.clone(),
-            several => self.index(several, &annotations, output)?,
+            [only] if !several => only.manifest.clone(),
+            images => self.index(images, &annotations, output)?,
         };
         Ok(ImageSet {
             top,
@@ -154,7 +163,7 @@ impl Outputs<'_> {
 
     /// Root file systems; those of several platforms are in directories such as `linux_arm64`.
     fn roots(&self, output: &Output) -> Result<Vec<RootFileSystem<'_>>, EngineError> {
-        let several = self.solutions.len() > 1;
+        let several = self.several();
         if several && output.platform_split == Some(false) {
             return Err(EngineError::user(
                 "platform-split=false: files of several platforms would overwrite each other",

@@ -266,3 +266,29 @@ fn a_step_for_a_machine_that_is_not_there_is_refused_before_anything_runs() {
     assert!(said.contains("qemu-user-static"), "{said}");
     assert!(!said.contains("echo ran"), "a step was begun: {said}");
 }
+
+#[test]
+fn one_platform_is_an_index_on_request() {
+    let bench = Bench::with("FROM base\nCOPY Dockerfile /\n");
+    let alone = bench.digest(&["-t", "app:1"]);
+    let argument = ["--build-arg", "BUILDKIT_MULTI_PLATFORM=1"];
+    let index = bench.digest(&[&argument[..], &["-t", "app:2", "-o", "type=oci,dest=out/a.tar"]].concat());
+    assert_ne!(alone, index);
+    let mut inspect = bench.praxis("store");
+    inspect.args(["inspect", "app:2", "--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&run(inspect).stdout).unwrap();
+    assert_eq!(
+        found["digest"].as_str(),
+        Some(alone.as_str()),
+        "the index names the image that it is alone"
+    );
+    bench.build(&[&argument[..], &["-o", "type=local,dest=out/files"]].concat());
+    let host = praxis_oci::Platform::host().architecture;
+    assert!(
+        bench
+            .path(&format!("out/files/linux_{host}/Dockerfile"))
+            .is_file()
+    );
+    let no = bench.digest(&["--build-arg", "BUILDKIT_MULTI_PLATFORM=0"]);
+    assert_eq!(no, alone);
+}
