@@ -66,12 +66,13 @@ impl Opener<'_> {
     /// The time of the build; `source` is there where the Dockerfile is known before the context.
     fn epoch(&self, commit: Option<i64>, source: Option<&SourceFile>) -> Result<Epoch, EngineError> {
         let default = source.and_then(declared_epoch);
-        Epoch::of(self.request, commit, default, &|name| self.time_of(name))
+        Epoch::of(self.request, commit, default, &|name| self.time_of(name, source))
     }
 
-    /// The time of the commit that a named context is.
-    fn time_of(&self, name: &str) -> Result<Option<i64>, EngineError> {
-        let value = self.request.build_contexts.get(name);
+    /// The time of the commit that a named context is, or that a stage begins with (ADD of a repository).
+    fn time_of(&self, name: &str, source: Option<&SourceFile>) -> Result<Option<i64>, EngineError> {
+        let added = source.and_then(|source| added_repository(source, name));
+        let value = self.request.build_contexts.get(name).or(added.as_ref());
         match value {
             Some(value) if Path::new(value).is_dir() => Ok(head_time(Path::new(value))),
             Some(value) if GitAddress::names(value, Local::Refused) || value.starts_with("file://") => {
@@ -79,7 +80,7 @@ impl Opener<'_> {
             }
             _ => Err(EngineError::user(format!(
                 "invalid {EPOCH_ARGUMENT}: {name}: it is a number of seconds since 1970, context, or the name of a \
-                 --build-context that is a git repository"
+                 --build-context that is a git repository, or of a stage from scratch that begins with ADD of one"
             ))),
         }
     }
@@ -297,6 +298,21 @@ impl Opener<'_> {
         named.contexts.insert(name.to_string(), context);
         Ok(NamedContext::Directory(path))
     }
+}
+
+/// The repository that the stage `name` adds first to an empty root, written out.
+fn added_repository(source: &SourceFile, name: &str) -> Option<String> {
+    let (tree, _) = praxis_dockerfile::parse(source);
+    let name = name.to_lowercase();
+    let stage = tree
+        .stages
+        .iter()
+        .find(|stage| stage.from.base == "scratch" && stage.from.name.as_ref() == Some(&name))?;
+    let praxis_dockerfile::Kind::Add(add) = &stage.instructions.first()?.kind else {
+        return None;
+    };
+    let address = add.sources.first().filter(|_| add.sources.len() == 1)?;
+    (GitAddress::names(address, Local::Refused) && !address.contains('$')).then(|| address.clone())
 }
 
 fn archived_dockerfile(

@@ -116,3 +116,21 @@ fn row_51_a_download_is_called_as_its_address_says() {
     assert_eq!(built.names(), ["dst/", "dst/download"]);
     assert!(!place.path("evil").exists());
 }
+
+#[test]
+fn the_time_of_a_repository_that_a_stage_adds() {
+    let (place, server, _repository) = bench();
+    let url = server.url("git/app.git");
+    let dockerfile = format!(
+        "FROM scratch AS Source\nADD {url}#v1 /\nFROM scratch\nCOPY --from=source /docs /docs\nCOPY <<E /made\nE\n"
+    );
+    place.write("context/Dockerfile", &dockerfile);
+    let built = place.build(&["--build-arg", "SOURCE_DATE_EPOCH=source", "context"]);
+    let listing = built.listing();
+    let made = listing.iter().find(|line| line.ends_with(" made")).unwrap();
+    assert!(made.contains("2020-09-13 12:26"), "{listing:?}");
+    place.refused(
+        &["--build-arg", "SOURCE_DATE_EPOCH=other", "context"],
+        "invalid SOURCE_DATE_EPOCH: other",
+    );
+}
