@@ -2,6 +2,7 @@
 
 mod arguments;
 mod backend;
+mod ci;
 mod commands;
 mod doctor;
 mod environment;
@@ -12,6 +13,7 @@ mod interrupt;
 mod look;
 mod metadata;
 mod progress;
+mod publishing;
 mod registries;
 mod request;
 mod root;

@@ -4,6 +4,7 @@ mod bake;
 mod build;
 mod cache;
 mod check;
+mod ci;
 mod container;
 mod graph;
 mod history;
@@ -23,6 +24,7 @@ pub use bake::{BakeOptions, List};
 pub use build::{BuildOptions, Call, ProgressMode};
 pub use cache::{parse_cache_from, parse_cache_to};
 pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
+pub use ci::{CiOptions, ReportFormat};
 pub use container::{RunOptions, TestOptions};
 pub use graph::{GraphFormat, GraphOptions};
 pub use history::{HistoryCommand, HistoryOptions};
@@ -114,6 +116,9 @@ pub enum Command {
     Run(RunOptions),
     /// Run the smoke tests of an image, restricted as in `praxis run`
     Test(TestOptions),
+    /// Check, build and test with one report; cannot publish
+    #[command(args_override_self = true)]
+    Ci(Box<CiOptions>),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),
     /// Make base images from Debian packages

@@ -70,7 +70,8 @@ fn format(format: CheckFormat) -> Format {
     }
 }
 
-fn reaches(finding: &Finding, threshold: Threshold) -> bool {
+/// Whether a finding is of this severity or a greater one.
+pub fn reaches(finding: &Finding, threshold: Threshold) -> bool {
     use praxis_source::Severity;
     match threshold {
         Threshold::Note => true,

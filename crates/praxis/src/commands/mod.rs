@@ -4,6 +4,7 @@ mod bake;
 mod base;
 mod build;
 mod check;
+mod ci;
 mod diff;
 mod disk;
 mod explain;
@@ -118,6 +119,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Build(options) => return build::run(&options, &surroundings),
         Command::Bake(options) => return bake::run(&options, &surroundings),
         Command::Check(options) => return check::run(&options, &surroundings),
+        Command::Ci(options) => return ci::run(&options, &surroundings),
         Command::Run(options) => return run::run(&options, &surroundings),
         Command::Test(options) => return test::run(&options, &surroundings),
         Command::Ledger(command) => return ledger::run(&command, &surroundings),

@@ -5,6 +5,7 @@ mod bases;
 mod bench;
 mod cache;
 mod canaries;
+mod ci;
 mod container;
 mod crash;
 mod determinism;
