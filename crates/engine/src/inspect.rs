@@ -73,6 +73,12 @@ impl Engine {
         Ok(open(image, platform, store)?)
     }
 
+    /// The digest that a name of the store stands for: of a manifest, or of an index for several platforms.
+    pub fn named_digest(&self, reference: &praxis_oci::Reference) -> Result<Option<Digest>, EngineError> {
+        let name = reference.clone().with_default_tag().to_string();
+        Ok(self.store()?.image(&name).map(|image| image.descriptor.digest))
+    }
+
     /// Describes an image.
     pub fn inspect(&self, image: &str, platform: Option<&Platform>) -> Result<ImageDescription, EngineError> {
         let store = self.store()?;

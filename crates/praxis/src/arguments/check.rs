@@ -90,6 +90,12 @@ pub struct PinOptions {
     /// Show the edits as a patch and write nothing.
     #[arg(long)]
     pub diff: bool,
+    /// Ask no registry: what the store does not have stays without a digest.
+    #[arg(long)]
+    pub offline: bool,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: super::RegistryOptions,
     /// Output format.
     #[command(flatten)]
     pub format: super::JsonOption,

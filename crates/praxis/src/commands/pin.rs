@@ -2,6 +2,7 @@
 
 use praxis_check::{Finding, Fix, Pin, PinState, Repository, Resolver, patches, pins};
 use praxis_oci::{Digest, Reference};
+use praxis_registry::Client;
 use serde_json::json;
 
 use super::check::{patch, read};
@@ -10,36 +11,94 @@ use crate::arguments::PinOptions;
 use crate::backend::Engine;
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
+use crate::registries;
 use crate::worktree::Worktree;
 
-/// Images in the store.
-struct Shelf(Engine);
+/// Who knows what a tag stands for: the store, and registries.
+struct Shelves {
+    engine: Engine,
+    /// `None`: no registry is asked.
+    registries: Option<Client>,
+    /// Registries are asked also for names that the store has.
+    update: bool,
+}
 
-impl Resolver for Shelf {
+impl Resolver for Shelves {
     fn resolve(&self, reference: &Reference) -> Result<Digest, String> {
-        let image = self
+        let stored = self
+            .engine
+            .0
+            .named_digest(reference)
+            .map_err(|error| error.message)?;
+        // `localhost` without a port is no registry.
+        let registries = self
+            .registries
+            .as_ref()
+            .filter(|_| reference.domain() != "localhost");
+        match (stored, registries) {
+            (Some(digest), None) => Ok(digest),
+            (Some(digest), Some(_)) if !self.update => Ok(digest),
+            (_, Some(client)) => client
+                .repository(reference)
+                .and_then(|repository| repository.resolve(reference))
+                .map_err(|error| error.message),
+            (None, None) => Err(format!("{}: no such image in the store", reference.familiar())),
+        }
+    }
+}
+
+impl Shelves {
+    /// When the image with this digest was made, RFC 3339.
+    fn created(&self, name: &str, digest: &str) -> Option<String> {
+        let reference: Reference = format!("{name}@{digest}").parse().ok()?;
+        let created =
+            |image: praxis_engine::ImageDescription| image.config["created"].as_str().map(String::from);
+        let stored = self
+            .engine
             .0
             .inspect(&reference.to_string(), None)
-            .map_err(|failure| failure.message)?;
-        image
-            .digest
-            .parse()
-            .map_err(|_| format!("{reference}: the store gives no digest"))
+            .ok()
+            .and_then(created);
+        let remote = || {
+            let client = self.registries.as_ref()?;
+            let image = self.engine.0.inspect_remote(&reference, client.settings(), None);
+            image.ok().and_then(created)
+        };
+        stored.or_else(remote)
+    }
+
+    /// When the images of a tag that moved were made.
+    fn ages(&self, pin: &Pin) -> Option<[Option<String>; 2]> {
+        let PinState::Moved { from, to } = &pin.state else {
+            return None;
+        };
+        let name = pin.written.parse::<Reference>().ok()?.name();
+        Some([self.created(&name, from), self.created(&name, &to.to_string())])
     }
 }
 
 /// Pins the images of a repository.
 pub fn run(options: &PinOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
-    let shelf = Shelf(surroundings.engine()?.0);
+    let settings = registries::settings(&options.registries, surroundings)?;
+    let engine = surroundings.engine()?.0;
+    let shelf = Shelves {
+        engine,
+        registries: match options.offline {
+            true => None,
+            false => Some(Client::new(registries::interruptible(settings)?)),
+        },
+        update: options.update,
+    };
     let tree = Worktree::open(&options.path)?;
     let repository = read(&tree, None)?;
     let pins = pins(&repository, &shelf, options.update);
+    let ages: Vec<_> = pins.iter().map(|pin| shelf.ages(pin)).collect();
     let patches = patches(&repository, &as_findings(&pins), false)?;
     if options.diff {
         write_stdout(patches.iter().map(patch).collect::<String>().as_bytes())?;
     } else {
-        result(options.format.json, &as_json(&repository, &pins), || {
-            table(&repository, &pins)
+        result(options.format.json, &as_json(&repository, &pins, &ages), || {
+            table(&repository, &pins, &ages)
         })?;
     }
     if !options.check && !options.diff {
@@ -98,9 +157,12 @@ fn words(state: &PinState) -> (&'static str, String) {
     }
 }
 
-fn table(repository: &Repository, pins: &[Pin]) -> String {
+/// When the images before and after were made.
+type Ages = Option<[Option<String>; 2]>;
+
+fn table(repository: &Repository, pins: &[Pin], ages: &[Ages]) -> String {
     let mut text = String::new();
-    for pin in pins {
+    for (pin, age) in pins.iter().zip(ages) {
         let (state, more) = words(&pin.state);
         let place = format!("{}:{}", pin.path, line(repository, pin));
         let written = sanitize(&pin.written).into_owned();
@@ -110,21 +172,32 @@ fn table(repository: &Repository, pins: &[Pin]) -> String {
             sanitize(&place),
             sanitize(&more)
         ));
+        if let Some([from, to]) = age {
+            let day = |time: &Option<String>| {
+                time.as_deref()
+                    .map_or("unknown".into(), |time| sanitize(time).into_owned())
+            };
+            text.push_str(&format!("            made {}, before {}\n", day(to), day(from)));
+        }
     }
     text
 }
 
-fn as_json(repository: &Repository, pins: &[Pin]) -> serde_json::Value {
-    let one = |pin: &Pin| {
+fn as_json(repository: &Repository, pins: &[Pin], ages: &[Ages]) -> serde_json::Value {
+    let one = |(pin, age): (&Pin, &Ages)| {
         let (state, more) = words(&pin.state);
         let key = if state == "unresolved" { "reason" } else { "digest" };
-        json!({
+        let mut value = json!({
             "path": pin.path,
             "line": line(repository, pin),
             "image": pin.written,
             "state": state,
             key: more,
-        })
+        });
+        if let Some([from, to]) = age {
+            value["created"] = json!({"before": from, "now": to});
+        }
+        value
     };
-    json!({ "pins": pins.iter().map(one).collect::<Vec<_>>() })
+    json!({ "pins": pins.iter().zip(ages).map(one).collect::<Vec<_>>() })
 }

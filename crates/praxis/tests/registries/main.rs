@@ -3,6 +3,7 @@
 mod builds;
 mod commands;
 mod others;
+mod pins;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
