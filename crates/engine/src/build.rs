@@ -1,13 +1,15 @@
 //! One build, or several as one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use praxis_solve::{Crew, ErrorKind, Events, Job, Promise, Solution, SolveError, Turns};
+use praxis_solve::{Crew, ErrorKind, Event, Events, Job, Promise, Solution, SolveError, Turns};
 use praxis_store::Store;
 
 use crate::history::Recorder;
 use crate::outputs::Outputs;
+use crate::registry::{Remote, missing_images};
 use crate::target::Target;
 use crate::{BuildRequest, BuildResponse, Engine, EngineError};
 
@@ -95,12 +97,15 @@ impl Engine {
         let store = self.store()?;
         let turns = Arc::<Turns>::default();
         let mut targets: Vec<Option<Target>> = requests.iter().map(|_| None).collect();
+        let mut remotes: Vec<Option<Arc<Remote>>> = requests.iter().map(|_| None).collect();
         for &index in order {
             let mut workplace = self.workplace(store.clone());
             workplace.turns = turns.clone();
             let registries = &requests[index].1.registries;
             workplace.pull = registries.pull;
-            workplace.remote = Some(registries.remote(&store));
+            let remote = registries.remote(&store);
+            remotes[index] = Some(remote.clone());
+            workplace.remote = Some(remote);
             for target in targets.iter().flatten() {
                 let promises: Vec<Arc<Promise>> = target.promises().collect();
                 workplace
@@ -109,13 +114,31 @@ impl Engine {
             }
             let (name, request) = requests[index];
             let opened = Target::open(name, request, workplace, &recorders[index], cancel);
-            targets[index] = Some(opened.map_err(|error| Failure::of(index, error, name.map(String::from)))?);
+            match opened {
+                Ok(target) => targets[index] = Some(target),
+                Err(error) => {
+                    refuse_missing(&targets)?;
+                    return Err(Failure::of(index, error, name.map(String::from)));
+                }
+            }
         }
+        refuse_missing(&targets)?;
         let group = Group {
             targets: targets.into_iter().flatten().collect(),
             store,
         };
         let outcome = group.run(cancel);
+        for (index, target) in group.targets.iter().enumerate() {
+            let warnings = remotes[index].iter().flat_map(|remote| remote.take_warnings());
+            for message in warnings {
+                let code = "Registry".into();
+                target.events.event(Event::Warning {
+                    code,
+                    message,
+                    line: None,
+                });
+            }
+        }
         group
             .targets
             .iter()
@@ -150,6 +173,16 @@ impl<E: Into<EngineError>> From<E> for Failure {
             error: error.into(),
         }
     }
+}
+
+/// Without registries, all that is missing is told at once.
+fn refuse_missing(targets: &[Option<Target>]) -> Result<(), EngineError> {
+    let missing: BTreeMap<String, String> = targets
+        .iter()
+        .flatten()
+        .flat_map(|target| target.solver.missing())
+        .collect();
+    missing_images(&missing)
 }
 
 /// The order in which targets can be planned: each after those it uses.

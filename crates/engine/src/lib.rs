@@ -59,7 +59,10 @@ pub use praxis_ledger::{
 pub use praxis_sandbox::{Exit, Input, Limits};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
-pub use registry::{CopyOutcome, CopyRequest, Place, PullRequest, Referrer, RegistryAccess};
+pub use registry::{
+    ArchiveFormat, CopyOutcome, CopyRequest, FetchedArtifact, FetchedBlob, Place, PullRequest, Referrer,
+    RegistryAccess,
+};
 pub use reproduce::{ReproduceRequest, Reproduction};
 pub use request::{
     Annotation, AnnotationKind, BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output,

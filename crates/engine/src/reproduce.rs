@@ -19,7 +19,7 @@ use crate::origin::{Origin, layer_sources};
 use crate::unlike::{FirstDifference, first_difference, image_fields};
 use crate::{
     Annotation, BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, InputStream,
-    LayerPair, Output, SecretSource, Settings, Site,
+    LayerPair, Output, RegistryAccess, SecretSource, Settings, Site,
 };
 
 /// What `praxis reproduce` asks for. What is not given is taken from what was noted when the image was built.
@@ -51,6 +51,8 @@ pub struct ReproduceRequest {
     pub jobs: usize,
     /// What this machine lends to RUN steps.
     pub site: Site,
+    /// Where bases come from that the store has no more.
+    pub registries: RegistryAccess,
 }
 
 /// What came of it.
@@ -210,6 +212,7 @@ impl Rebuild<'_> {
             no_cache: true,
             jobs: request.jobs,
             site: request.site.clone(),
+            registries: request.registries.clone(),
             dockerfile: request.dockerfile.clone(),
             ..BuildRequest::default()
         };

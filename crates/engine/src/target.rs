@@ -121,7 +121,11 @@ impl<'a> Target<'a> {
     fn plan_all(&mut self) -> Result<(), EngineError> {
         let mut said: Vec<Diagnostic> = Vec::new();
         for platform in platforms(self.request) {
-            let plan = self.plan(&platform)?;
+            let plan = match self.plan(&platform) {
+                // What could not be planned may be due to what is missing.
+                Err(_) if !self.solver.missing().is_empty() => continue,
+                plan => plan?,
+            };
             for warning in plan.warnings.iter().filter(|warning| !said.contains(warning)) {
                 self.warn(warning);
             }

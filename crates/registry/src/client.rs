@@ -1,9 +1,9 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use praxis_oci::Reference;
+use praxis_oci::{Digest, Reference};
 
 use crate::address::{Address, Origin};
 use crate::auth::Known;
@@ -18,7 +18,13 @@ pub struct Client {
     secrets: Mutex<Vec<String>>,
     /// One at a time per subject when lists of referrers are changed.
     pub(crate) lists: Mutex<()>,
+    warnings: Mutex<Vec<String>>,
+    /// Mirrors that gave wrong bytes of a blob, and the blob.
+    liars: Mutex<HashSet<(Origin, Digest)>>,
 }
+
+/// No more warnings than this are kept.
+const MOST_WARNINGS: usize = 20;
 
 /// A registry or a mirror of one.
 pub(crate) struct Endpoint {
@@ -44,12 +50,41 @@ impl Client {
             agents: Mutex::default(),
             secrets: Mutex::default(),
             lists: Mutex::default(),
+            warnings: Mutex::default(),
+            liars: Mutex::default(),
         }
     }
 
     /// The settings it was made with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Mirrors that were passed over since this was last asked, and why.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().expect("no panic while held"))
+    }
+
+    /// Whether this mirror gave wrong bytes for the blob before.
+    pub(crate) fn lied(&self, mirror: &Route, blob: &Digest) -> bool {
+        let liars = self.liars.lock().expect("no panic while held");
+        liars.contains(&(mirror.endpoint.origin.clone(), *blob))
+    }
+
+    pub(crate) fn note_lie(&self, mirror: &Route, blob: &Digest) {
+        let mut liars = self.liars.lock().expect("no panic while held");
+        liars.insert((mirror.endpoint.origin.clone(), *blob));
+    }
+
+    pub(crate) fn passed_over(&self, mirror: &Route, error: &RegistryError) {
+        let mut warnings = self.warnings.lock().expect("no panic while held");
+        let message = format!(
+            "mirror {}: {}; the next source is asked",
+            mirror.endpoint.registry, error.message
+        );
+        if warnings.len() < MOST_WARNINGS && !warnings.contains(&message) {
+            warnings.push(message);
+        }
     }
 
     /// The repository that `reference` names; its tag and digest do not matter.

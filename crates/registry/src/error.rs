@@ -33,6 +33,8 @@ pub struct RegistryError {
     pub hint: Option<String>,
     /// Whether the same request may work a little later.
     pub(crate) transient: bool,
+    /// See [`RegistryError::is_worth_another_source`].
+    pub(crate) another_source: bool,
 }
 
 impl RegistryError {
@@ -42,7 +44,14 @@ impl RegistryError {
             message: message.into(),
             hint: None,
             transient: false,
+            another_source: false,
         }
+    }
+
+    /// Whether a mirror gave the wrong bytes of a blob: the same request asks another source then. What was written is
+    /// to be thrown away.
+    pub fn is_worth_another_source(&self) -> bool {
+        self.another_source
     }
 
     /// An error of this machine.

@@ -31,5 +31,5 @@ pub use push::Pushed;
 pub use repository::Repository;
 pub use secret::Secret;
 pub use settings::{RegistriesFile, RegistryEntry, Settings};
-pub use transfer::{ContentSource, ContentTarget, Pulled, Transfer, TransferReport, copy};
+pub use transfer::{ContentSource, ContentTarget, Pulled, Transfer, TransferReport, copy, fetch_whole};
 pub use transport::BlobSource;

@@ -77,11 +77,18 @@ impl Repository<'_> {
         let (origin, mirrors) = self.pull.split_last().expect("the origin is always there");
         for mirror in mirrors {
             match ask(mirror) {
-                Err(error) if error.kind != ErrorKind::Cancelled => {}
+                Err(error) if error.kind != ErrorKind::Cancelled => self.note(mirror, &error),
                 other => return other,
             }
         }
         ask(origin)
+    }
+
+    /// A mirror need not have everything; whatever else is wrong with it is worth a warning.
+    fn note(&self, mirror: &Route, error: &RegistryError) {
+        if error.kind != ErrorKind::Missing {
+            self.client.passed_over(mirror, error);
+        }
     }
 
     fn manifest_from(
@@ -205,37 +212,60 @@ impl Repository<'_> {
     /// Writes a blob to `out` and verifies it. Cut connections are resumed where they ended.
     ///
     /// # Errors
-    /// If what was written is not the blob: whoever called must not use it then.
+    /// If what was written is not the blob: whoever called must not use it then. [`fetch_whole`](crate::fetch_whole)
+    /// begins again where another source may have it.
     pub fn fetch_blob(&self, descriptor: &Descriptor, out: &mut dyn Write) -> Result<(), RegistryError> {
         let mut taken = Taken {
             hasher: Hasher::new(),
             out,
         };
         let (origin, mirrors) = self.pull.split_last().expect("the origin is always there");
+        let mut partly = None;
         for mirror in mirrors {
+            if self.client.lied(mirror, &descriptor.digest) {
+                continue;
+            }
+            let before = taken.hasher.length();
             match self.fetch_from(mirror, descriptor, &mut taken) {
-                Ok(()) => return self.verify(mirror, descriptor, taken),
+                Ok(()) => return self.verify(partly.unwrap_or(mirror), descriptor, taken, true),
                 Err(error) if matches!(error.kind, ErrorKind::Cancelled | ErrorKind::Machine) => {
                     return Err(error);
                 }
-                Err(_) => {}
+                Err(error) => self.note(mirror, &error),
+            }
+            if partly.is_none() && taken.hasher.length() > before {
+                partly = Some(mirror);
             }
         }
         self.fetch_from(origin, descriptor, &mut taken)
             .map_err(|error| foreign(descriptor, error))?;
-        self.verify(origin, descriptor, taken)
+        self.verify(partly.unwrap_or(origin), descriptor, taken, partly.is_some())
     }
 
-    fn verify(&self, route: &Route, descriptor: &Descriptor, taken: Taken) -> Result<(), RegistryError> {
+    /// Checks what was taken, of which the first bytes came from `route`. A mirror that gave wrong ones is not asked for
+    /// this blob again.
+    fn verify(
+        &self,
+        route: &Route,
+        descriptor: &Descriptor,
+        taken: Taken,
+        is_mirror: bool,
+    ) -> Result<(), RegistryError> {
         let digest = taken.hasher.finish();
-        if digest != descriptor.digest {
-            let wanted = &descriptor.digest;
-            return Err(RegistryError::lie(format!(
-                "{}@{wanted}: the content has another digest, {digest}",
-                route.shown()
-            )));
+        if digest == descriptor.digest {
+            return Ok(());
         }
-        Ok(())
+        let wanted = &descriptor.digest;
+        let mut error = RegistryError::lie(format!(
+            "{}@{wanted}: the content has another digest, {digest}",
+            route.shown()
+        ));
+        if is_mirror {
+            self.client.note_lie(route, wanted);
+            self.client.passed_over(route, &error);
+            error.another_source = true;
+        }
+        Err(error)
     }
 
     fn fetch_from(

@@ -95,6 +95,26 @@ pub fn copy(transfer: &Transfer, root: &FetchedManifest) -> Result<TransferRepor
     Ok(report)
 }
 
+/// A blob of `source` in what `open` opens. Where a mirror gave wrong bytes, they are dropped and it begins again with
+/// the next source.
+///
+/// # Errors
+/// If no source has the blob; nothing is given that is not it.
+pub fn fetch_whole<W: Write>(
+    source: &dyn ContentSource,
+    descriptor: &Descriptor,
+    mut open: impl FnMut() -> Result<W, RegistryError>,
+) -> Result<W, RegistryError> {
+    loop {
+        let mut out = open()?;
+        match source.blob(descriptor, &mut out) {
+            Ok(()) => return Ok(out),
+            Err(error) if error.is_worth_another_source() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// A descriptor of a list without what only the list says.
 fn plain(descriptor: &Descriptor) -> Descriptor {
     Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size)

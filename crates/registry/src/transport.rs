@@ -146,10 +146,22 @@ impl Client {
             if answer.status != 401 || answer.address.origin != route.endpoint.origin {
                 return Ok(answer);
             }
-            self.learn(&route.endpoint, ask.scopes, &answer)?;
+            // Some registries say only at their root what they want.
+            let asked = match answer.headers.contains_key("www-authenticate") {
+                true => answer,
+                false => self.greet(route)?,
+            };
+            self.learn(&route.endpoint, ask.scopes, &asked)?;
             let header = self.authorization(route, ask.scopes)?;
             self.follow(ask, header.as_ref())
         })
+    }
+
+    /// What the root of the API answers to a stranger.
+    fn greet(&self, route: &Route) -> Result<Answer, RegistryError> {
+        let address = route.endpoint.address("/v2/");
+        let ask = Ask::get(address, &[], route.endpoint.origin.to_string());
+        self.once(&ask, &ask.address, None, true)
     }
 
     /// Sends a request that follows no redirect, with exactly this `Authorization`.

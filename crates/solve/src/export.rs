@@ -300,6 +300,27 @@ impl Layout {
     }
 }
 
+/// Writes `files` below `directory`, which have these names, as a tar whose bytes depend on names and content only.
+///
+/// # Errors
+/// If a file cannot be read, or `out` not be written to.
+pub fn archive_files(directory: &Path, files: &[String], out: &mut dyn Write) -> io::Result<()> {
+    let mut folders: Vec<String> = Vec::new();
+    for name in files {
+        for (at, _) in name.match_indices('/') {
+            let folder = format!("{}/", &name[..at]);
+            if !folders.contains(&folder) {
+                out.write_all(&header(&folder, 0, b'5'))?;
+                folders.push(folder);
+            }
+        }
+        let mut file = File::open(directory.join(name))?;
+        let size = file.metadata()?.len();
+        write_member(out, name, size, &mut file)?;
+    }
+    out.write_all(&[0; 1024])
+}
+
 /// Docker's own list, which can hold one image under each name.
 fn docker_manifest(set: &ImageSet) -> Result<serde_json::Value, SolveError> {
     let [image] = set.images.as_slice() else {

@@ -51,19 +51,24 @@ pub trait RemoteImages: Send + Sync {
     /// If they are not what the descriptor says.
     fn document(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>, SolveError>;
 
-    /// Writes a blob.
+    /// Writes a blob. `false`: what was written is something else, and another source is asked the next time.
     ///
     /// # Errors
-    /// If what was written is not what the descriptor says.
+    /// If no source has what the descriptor says.
     fn blob(
         &self,
         reference: &Reference,
         descriptor: &Descriptor,
         out: &mut dyn Write,
-    ) -> Result<(), SolveError>;
+    ) -> Result<bool, SolveError>;
 
     /// How many blobs to fetch at once.
     fn parallel(&self) -> usize;
+
+    /// Whether nothing may be fetched: what is missing is then gathered, so that all of it can be told at once.
+    fn is_offline(&self) -> bool {
+        false
+    }
 }
 
 /// Manifests and indexes larger than this are refused.
@@ -82,6 +87,8 @@ pub(crate) struct Images {
     pull: bool,
     loaded: Mutex<HashMap<Digest, Arc<LoadedImage>>>,
     resolved: Mutex<HashMap<(String, Platform), Base>>,
+    /// What may not be fetched and is not in the store, by name.
+    missing: Mutex<BTreeMap<String, String>>,
 }
 
 struct LoadedImage {
@@ -119,7 +126,14 @@ impl Images {
             pull: false,
             loaded: Mutex::default(),
             resolved: Mutex::default(),
+            missing: Mutex::default(),
         }
+    }
+
+    /// Images that are not whole in the store though nothing may be fetched, with the reason. A plan that met one of
+    /// them is none.
+    pub fn missing(&self) -> BTreeMap<String, String> {
+        self.missing.lock().expect("no panic while held").clone()
     }
 
     /// The same with registries. `pull`: they are asked also for names that the store has.
@@ -232,8 +246,22 @@ impl Images {
         let asked = self.pull && reference.digest().is_none();
         if let Some(remote) = remote.filter(|_| found.is_none() || asked) {
             let reference = reference.with_default_tag();
-            let descriptor = remote.resolve(&reference)?;
-            return self.choose(name, &Origin::Registry(reference), &descriptor, platform, 0);
+            let origin = Origin::Registry(reference.clone());
+            let base = remote
+                .resolve(&reference)
+                .and_then(|descriptor| self.choose(name, &origin, &descriptor, platform, 0));
+            if !remote.is_offline() {
+                return base;
+            }
+            return match base.and_then(|base| self.whole(base)) {
+                Err(error) => {
+                    let mut missing = self.missing.lock().expect("no panic while held");
+                    missing.insert(reference.familiar(), error.message);
+                    // The plan goes on to find what else is missing; nobody builds it.
+                    Ok(Base::Scratch)
+                }
+                whole => whole,
+            };
         }
         let Some(image) = found else {
             return Err(SolveError::user(format!("{name}: not found: no such image in the store"))
@@ -244,6 +272,27 @@ impl Images {
                 )));
         };
         self.choose(name, &Origin::Nowhere, &image.descriptor, platform, 0)
+    }
+
+    /// The base, if the store has all its layers.
+    fn whole(&self, base: Base) -> Result<Base, SolveError> {
+        let Base::Image(image) = &base else {
+            return Ok(base);
+        };
+        let loaded = self.loaded.lock().expect("no panic while held");
+        let layers = loaded.get(&image.manifest).map(|loaded| &loaded.manifest.layers);
+        let store = &self.workshop.store;
+        let absent = layers
+            .into_iter()
+            .flatten()
+            .find(|layer| !store.has_blob(&layer.digest, layer.size));
+        match absent {
+            None => Ok(base.clone()),
+            Some(layer) => Err(SolveError::user(format!(
+                "{}: layer {} is missing here, and --offline forbids to fetch it",
+                image.reference, layer.digest
+            ))),
+        }
     }
 
     fn load_layout(
@@ -410,7 +459,11 @@ impl Images {
             (Origin::Registry(reference), Some(remote)) if is_document(&descriptor.media_type) => {
                 bytes = remote.document(reference, descriptor)?;
             }
-            (Origin::Registry(reference), Some(remote)) => remote.blob(reference, descriptor, &mut bytes)?,
+            (Origin::Registry(reference), Some(remote)) => {
+                while !remote.blob(reference, descriptor, &mut bytes)? {
+                    bytes.clear();
+                }
+            }
             _ => return Err(wrong("is not in the store".into())),
         }
         Ok(bytes)
@@ -558,10 +611,13 @@ impl Images {
         layer: &Descriptor,
     ) -> Result<(), SolveError> {
         // The bytes are hashed once more here: the store believes its own eyes.
-        let mut writer = self.workshop.store.blob_writer()?;
-        remote.blob(reference, layer, &mut writer)?;
-        writer.commit_as(&layer.digest)?;
-        Ok(())
+        loop {
+            let mut writer = self.workshop.store.blob_writer()?;
+            if remote.blob(reference, layer, &mut writer)? {
+                writer.commit_as(&layer.digest)?;
+                return Ok(());
+            }
+        }
     }
 
     fn import(&self, name: &str, layout: &Path, descriptor: &Descriptor) -> Result<(), SolveError> {

@@ -49,7 +49,9 @@ pub use context::{ContextDirectory, ContextFilter, Everything, UsedFile};
 pub use crew::Crew;
 pub use error::{ErrorKind, SolveError};
 pub use event::{Event, Events, LayerInfo, StepInfo};
-pub use export::{Destination, ExportKind, ImageSet, RootFileSystem, export_files, export_images};
+pub use export::{
+    Destination, ExportKind, ImageSet, RootFileSystem, archive_files, export_files, export_images,
+};
 pub use image::{BuiltImage, ImageSettings, rfc3339};
 pub use images::{NamedContext, RemoteImages};
 pub use inspector::{Inspector, OnError};

@@ -169,6 +169,11 @@ impl Solver {
         }
     }
 
+    /// Images that a plan needs, that are not in the store and may not be fetched, with the reason for each.
+    pub fn missing(&self) -> BTreeMap<String, String> {
+        self.images.missing()
+    }
+
     /// What names in the Dockerfile stand for.
     pub fn bases(&self) -> &dyn praxis_plan::Bases {
         &self.images

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use praxis_oci::{Descriptor, Digest, Reference, media_type};
-use praxis_registry::{Client, RegistryError, Settings};
+use praxis_registry::{Client, RegistryError, Settings, fetch_whole};
 use praxis_solve::{CacheSink, CacheSource, SolveError};
 use praxis_store::Store;
 
@@ -64,10 +64,13 @@ impl CacheSource for RegistryCache {
         // Into a file first: a connection that breaks while layers are unpacked could not be resumed.
         let scratch = self.store.scratch()?;
         let path = scratch.path().join("blob");
-        let mut file = File::create(&path).map_err(self.spool())?;
+        let open = || {
+            File::create(&path)
+                .map_err(|error| RegistryError::of_machine(format!("the cache's blob: {error}")))
+        };
         self.client
             .repository(&self.reference)
-            .and_then(|repository| repository.fetch_blob(blob, &mut file))
+            .and_then(|repository| fetch_whole(&repository, blob, open))
             .map_err(|error| self.failure(error))?;
         // The file outlives its name.
         Ok(Box::new(File::open(&path).map_err(self.spool())?))

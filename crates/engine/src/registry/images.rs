@@ -35,6 +35,9 @@ pub struct CopyOutcome {
     pub bytes: u64,
     /// Blobs that were there.
     pub present: usize,
+    /// Sources that were passed over, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl CopyOutcome {
@@ -44,8 +47,32 @@ impl CopyOutcome {
             moved: report.moved,
             bytes: report.bytes,
             present: report.present,
+            warnings: Vec::new(),
         }
     }
+}
+
+/// An artifact that was fetched.
+#[derive(Clone, Debug, Serialize)]
+pub struct FetchedArtifact {
+    /// Digest of its manifest.
+    pub digest: String,
+    /// Its configuration and layers.
+    pub blobs: Vec<FetchedBlob>,
+}
+
+/// A blob of an artifact.
+#[derive(Clone, Debug, Serialize)]
+pub struct FetchedBlob {
+    /// Its digest.
+    pub digest: String,
+    /// Its type.
+    pub media_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The name that its maker gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
 }
 
 /// A manifest that refers to another.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use praxis_oci::{Descriptor, Digest, Hasher, Index, media_type};
-use praxis_registry::{ContentSource, ContentTarget, FetchedManifest, RegistryError};
+use praxis_registry::{ContentSource, ContentTarget, FetchedManifest, RegistryError, fetch_whole};
 use rustix::fs::{Mode, OFlags};
 
 const NAME: &str = "org.opencontainers.image.ref.name";
@@ -46,7 +46,15 @@ impl Layout {
                 one.annotations.get(NAME).is_some_and(|name| name == tag) || one.digest.to_string() == tag
             }
         };
-        let found: Vec<&Descriptor> = index.manifests.iter().filter(fits).collect();
+        let mut found: Vec<&Descriptor> = index.manifests.iter().filter(fits).collect();
+        if tag.is_none() && found.len() > 1 {
+            // What refers to an image is listed beside it.
+            let refers = |one: &Descriptor| {
+                let document = self.document(one);
+                document.is_ok_and(|document| document.document.subject().is_some())
+            };
+            found.retain(|one| !refers(one));
+        }
         let place = self.directory.display();
         match found.as_slice() {
             [one] => Ok((*one).clone()),
@@ -59,6 +67,14 @@ impl Layout {
                 many.len()
             ))),
         }
+    }
+
+    /// The first image whose entry in the index `fits`.
+    pub fn root_where(
+        &self,
+        fits: impl Fn(&Descriptor) -> bool,
+    ) -> Result<Option<Descriptor>, RegistryError> {
+        Ok(self.index()?.manifests.into_iter().find(fits))
     }
 
     /// Names `descriptor` in the index, in place of what had the name.
@@ -179,13 +195,10 @@ impl ContentTarget for Layout {
             descriptor.digest.hex(),
             std::process::id()
         ));
-        let taken = File::create(&temporary)
-            .map_err(|error| self.wrong("write", &error))
-            .and_then(|mut file| source.blob(descriptor, &mut file))
-            .and_then(|()| {
-                fs::rename(&temporary, self.path(&descriptor.digest))
-                    .map_err(|error| self.wrong("write", &error))
-            });
+        let open = || File::create(&temporary).map_err(|error| self.wrong("write", &error));
+        let taken = fetch_whole(source, descriptor, open).and_then(|_| {
+            fs::rename(&temporary, self.path(&descriptor.digest)).map_err(|error| self.wrong("write", &error))
+        });
         taken
             .map(|()| true)
             .inspect_err(|_| _ = fs::remove_file(&temporary))

@@ -1,5 +1,7 @@
 //! Registries, for builds and for commands.
 
+mod archive;
+mod artifact;
 mod cache;
 mod images;
 mod layout;
@@ -7,7 +9,9 @@ mod operations;
 mod place;
 mod remote;
 mod stored;
+mod whole;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use praxis_registry::{RegistryError, Settings};
@@ -16,9 +20,9 @@ use praxis_solve::ErrorKind;
 use crate::EngineError;
 
 pub(crate) use cache::RegistryCache;
-pub use images::{CopyOutcome, CopyRequest, PullRequest, Referrer};
+pub use images::{CopyOutcome, CopyRequest, FetchedArtifact, FetchedBlob, PullRequest, Referrer};
 pub(crate) use operations::described;
-pub use place::Place;
+pub use place::{ArchiveFormat, Place};
 pub(crate) use remote::Remote;
 
 /// How a build uses registries.
@@ -36,6 +40,24 @@ impl RegistryAccess {
     pub(crate) fn remote(&self, store: &Arc<praxis_store::Store>) -> Arc<Remote> {
         Arc::new(Remote::new(self.settings.clone(), self.offline, store.clone()))
     }
+}
+
+/// An error that names all of `missing`, if there is any: images by name, with the reason for each.
+pub(crate) fn missing_images(missing: &BTreeMap<String, String>) -> Result<(), EngineError> {
+    let (names, reasons): (Vec<&str>, Vec<&str>) = missing
+        .iter()
+        .map(|(name, reason)| (name.as_str(), reason.as_str()))
+        .unzip();
+    let message = match reasons.as_slice() {
+        [] => return Ok(()),
+        [only] => (*only).to_string(),
+        several => format!(
+            "{} images are missing here, and --offline forbids to fetch them: {}",
+            several.len(),
+            names.join(", ")
+        ),
+    };
+    Err(EngineError::user(message).with_hint(format!("praxis pull {}", names.join(" "))))
 }
 
 pub(crate) fn kind(kind: praxis_registry::ErrorKind) -> ErrorKind {

@@ -2,14 +2,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use praxis_oci::{Descriptor, Digest, Platform, Reference, media_type};
+use praxis_oci::{Descriptor, Digest, Index, Platform, Reference, media_type};
 use praxis_registry::{
     BlobSource, Client, ContentSource, ContentTarget, Document, FetchedManifest, RegistryError, Repository,
-    Settings, Transfer, copy,
+    Settings, Transfer, copy, fetch_whole,
 };
 use praxis_store::{Store, StoredImage};
 use serde_json::json;
 
+use super::archive;
 use super::layout::Layout;
 use super::stored::{InFile, Stored};
 use super::{CopyOutcome, CopyRequest, Place, PullRequest, Referrer};
@@ -40,7 +41,10 @@ impl Engine {
             name: reference.to_string(),
             descriptor: root.descriptor.clone(),
         })?;
-        Ok(CopyOutcome::new(&root.descriptor, report))
+        Ok(CopyOutcome {
+            warnings: client.take_warnings(),
+            ..CopyOutcome::new(&root.descriptor, report)
+        })
     }
 
     /// Copies an image with all its platforms.
@@ -65,6 +69,12 @@ impl Engine {
                     &root,
                     mount,
                 )
+            }
+            Place::Archive { path, name, format } => {
+                let directory = scratch.path().join("opened");
+                let (layout, root) = archive::open(path, name.as_deref(), *format, &directory)?;
+                let root = layout.document(&root)?;
+                self.deliver(request, &client, &store, scratch.path(), &layout, &root, None)
             }
             Place::Layout { directory, tag } => {
                 let layout = Layout::open(directory);
@@ -142,6 +152,14 @@ impl Engine {
                 layout.name(&root.descriptor, tag.as_deref())?;
                 report
             }
+            Place::Archive { path, name, format } => {
+                let directory = scratch.join("archive");
+                let layout = Layout::create(&directory)?;
+                let report = run(&layout)?;
+                archive::name(&layout, root, name.as_deref(), *format)?;
+                archive::write(&directory, path, name.as_deref(), *format, root)?;
+                report
+            }
             Place::Store(reference) => {
                 let report = run(&Stored(store))?;
                 store.put_image(&StoredImage {
@@ -151,7 +169,10 @@ impl Engine {
                 report
             }
         };
-        Ok(CopyOutcome::new(&root.descriptor, report))
+        Ok(CopyOutcome {
+            warnings: client.take_warnings(),
+            ..CopyOutcome::new(&root.descriptor, report)
+        })
     }
 
     /// The tags of a repository.
@@ -229,21 +250,23 @@ fn for_platform(
     let Document::Index(index) = &root.document else {
         return Ok(root);
     };
+    let chosen = fitting(index, platform).ok_or_else(|| {
+        EngineError::user(format!("{}: no image for {platform}", reference.familiar()))
+            .with_hint("--platform OS/ARCH, or --all-platforms")
+    })?;
+    Ok(repository.manifest_of(&chosen)?)
+}
+
+/// The image of `index` for `platform`.
+pub(super) fn fitting(index: &Index, platform: &Platform) -> Option<Descriptor> {
     let fits = |has: &Platform| {
         has.os == platform.os
             && has.architecture == platform.architecture
             && (has.variant == platform.variant || has.variant.is_none() || platform.variant.is_none())
     };
-    let fitting = index
-        .manifests
-        .iter()
-        .find(|one| one.platform.as_ref().is_some_and(fits));
-    let chosen = fitting.ok_or_else(|| {
-        EngineError::user(format!("{}: no image for {platform}", reference.familiar()))
-            .with_hint("--platform OS/ARCH, or --all-platforms")
-    })?;
-    let chosen = Descriptor::new(&chosen.media_type, chosen.digest, chosen.size);
-    Ok(repository.manifest_of(&chosen)?)
+    let mut images = index.manifests.iter();
+    let chosen = images.find(|one| one.platform.as_ref().is_some_and(fits))?;
+    Some(Descriptor::new(&chosen.media_type, chosen.digest, chosen.size))
 }
 
 pub(crate) fn stored_image(store: &Store, reference: &Reference) -> Result<Descriptor, EngineError> {
@@ -319,10 +342,11 @@ impl BlobSource for Spooled<'_> {
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
         let _one = self.one.lock().expect("no panic while held");
         if self.fetched.get().is_none() {
-            let mut file = std::fs::File::create(&self.path)?;
-            self.source
-                .blob(self.descriptor, &mut file)
-                .map_err(io::Error::other)?;
+            let open = || {
+                std::fs::File::create(&self.path)
+                    .map_err(|error| RegistryError::of_machine(format!("{}: {error}", self.path.display())))
+            };
+            fetch_whole(self.source, self.descriptor, open).map_err(io::Error::other)?;
             let _ = self.fetched.set(InFile(self.path.clone()));
         }
         BlobSource::open(self.path.as_path(), offset)
@@ -351,13 +375,12 @@ pub(crate) fn described(
             reference.familiar()
         )));
     };
-    let mut config = Vec::new();
     if manifest.config.size > 4 << 20 {
         return Err(EngineError::user(format!(
             "{}: its configuration is too large",
             reference.familiar()
         )));
     }
-    repository.fetch_blob(&manifest.config, &mut config)?;
+    let config = fetch_whole(&repository, &manifest.config, || Ok(Vec::new()))?;
     Ok((image.descriptor.digest, image, config))
 }

@@ -22,6 +22,11 @@ impl Remote {
         }
     }
 
+    /// What sources said of the pull that were asked first and passed over.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.client.take_warnings()
+    }
+
     fn reach(&self, reference: &Reference, what: &dyn std::fmt::Display) -> Result<(), SolveError> {
         match self.offline {
             false => Ok(()),
@@ -84,14 +89,21 @@ impl RemoteImages for Remote {
         reference: &Reference,
         descriptor: &Descriptor,
         out: &mut dyn Write,
-    ) -> Result<(), SolveError> {
+    ) -> Result<bool, SolveError> {
         self.reach(reference, &descriptor.digest)?;
         let repository = self.client.repository(reference).map_err(solve_error)?;
-        repository.fetch_blob(descriptor, out).map_err(solve_error)
+        match repository.fetch_blob(descriptor, out) {
+            Err(error) if error.is_worth_another_source() => Ok(false),
+            fetched => fetched.map(|()| true).map_err(solve_error),
+        }
     }
 
     fn parallel(&self) -> usize {
         self.client.settings().parallel
+    }
+
+    fn is_offline(&self) -> bool {
+        self.offline
     }
 }
 

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use praxis_oci::{Descriptor, Digest};
-use praxis_registry::{BlobSource, ContentSource, ContentTarget, FetchedManifest, RegistryError};
+use praxis_registry::{
+    BlobSource, ContentSource, ContentTarget, FetchedManifest, RegistryError, fetch_whole,
+};
 use praxis_store::{Store, StoreError};
 
 /// The store's blobs.
@@ -58,8 +60,8 @@ impl ContentTarget for Stored<'_> {
     }
 
     fn take_blob(&self, descriptor: &Descriptor, source: &dyn ContentSource) -> Result<bool, RegistryError> {
-        let mut writer = self.0.blob_writer().map_err(store_error)?.without_hashing();
-        source.blob(descriptor, &mut writer)?;
+        let open = || Ok(self.0.blob_writer().map_err(store_error)?.without_hashing());
+        let writer = fetch_whole(source, descriptor, open)?;
         writer.commit_hashed(&descriptor.digest).map_err(store_error)?;
         Ok(true)
     }

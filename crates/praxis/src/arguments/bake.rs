@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{Call, ProgressMode};
+use super::{Call, ProgressMode, RegistryOptions};
 
 /// Options of `praxis bake`.
 #[derive(Debug, Args)]
@@ -43,9 +43,15 @@ pub struct BakeOptions {
     /// Take nothing from the cache.
     #[arg(long)]
     pub no_cache: bool,
-    /// Accepted for scripts: a base is looked up anew in every build.
-    #[arg(long)]
+    /// Ask registries also for bases that the store has under their name.
+    #[arg(long, conflicts_with = "offline")]
     pub pull: bool,
+    /// Ask no registry; images that were fetched before are used. What is missing is listed.
+    #[arg(long)]
+    pub offline: bool,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: RegistryOptions,
     /// Steps worked on at once, of all targets together; 0: as many as are ready and the machine has processors for.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub jobs: u16,

@@ -140,6 +140,9 @@ pub struct ReproduceOptions {
     /// Steps worked on at once; 0: as many as are ready and the machine has processors for.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub jobs: u16,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: RegistryOptions,
     /// Platform.
     #[command(flatten)]
     pub platform: PlatformOption,

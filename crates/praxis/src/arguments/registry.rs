@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use praxis_oci::{Platform, Reference};
+use praxis_oci::{Digest, Platform, Reference};
 
 use super::JsonOption;
 
@@ -31,6 +31,9 @@ pub struct PullOptions {
     /// Pull the image for all its platforms.
     #[arg(long, conflicts_with = "platform")]
     pub all_platforms: bool,
+    /// Ask no registry: succeed if the store has all of the images, else list those that are missing.
+    #[arg(long)]
+    pub offline: bool,
     /// Registries.
     #[command(flatten)]
     pub registries: RegistryOptions,
@@ -58,10 +61,12 @@ pub struct PushOptions {
 /// Options of `praxis copy`.
 #[derive(Debug, Args)]
 pub struct CopyOptions {
-    /// docker://NAME, oci-layout:DIR[:TAG] or the name of an image in the store.
+    /// docker://NAME, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] or the name of an image
+    /// in the store.
     #[arg(value_name = "FROM")]
     pub source: String,
-    /// docker://NAME, oci-layout:DIR[:TAG] or a name for the store.
+    /// docker://NAME, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] or a name for the store.
+    /// Archives are written anew.
     #[arg(value_name = "TO")]
     pub target: String,
     /// Also copy what refers to the image: signatures, attestations.
@@ -127,6 +132,23 @@ pub enum ReferrersCommand {
         #[command(flatten)]
         registries: RegistryOptions,
         /// Output format.
+        #[command(flatten)]
+        format: JsonOption,
+    },
+    /// Fetch an artifact that refers to an image of a registry, verified
+    Fetch {
+        /// The image.
+        image: Reference,
+        /// Digest of the artifact, as list shows it.
+        artifact: Digest,
+        /// Directory for manifest.json and the blobs, named by the hex digits of their digests; it must be empty or
+        /// new [default: the content of the only layer on standard output].
+        #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        output: Option<PathBuf>,
+        /// Registries.
+        #[command(flatten)]
+        registries: RegistryOptions,
+        /// Output format; only with --output.
         #[command(flatten)]
         format: JsonOption,
     },

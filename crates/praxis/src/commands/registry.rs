@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use praxis_engine::{CopyOutcome, CopyRequest, Place, PullRequest};
-use praxis_oci::Platform;
+use praxis_oci::{Platform, Reference};
 use praxis_registry::{Client, Credential, Secret, forget_login, store_login};
 
 use super::{Surroundings, result, write_stdout};
@@ -24,17 +24,34 @@ pub fn pull(options: &PullOptions, surroundings: &Surroundings) -> Result<(), Fa
     let (engine, _) = surroundings.engine()?;
     let settings = registries::interruptible(settings)?;
     let platform = options.platform.clone().or_else(|| Some(Platform::host()));
-    for reference in &options.images {
-        let request = PullRequest {
-            reference: reference.clone(),
-            platform: platform.clone().filter(|_| !options.all_platforms),
+    let request = |reference: &Reference| PullRequest {
+        reference: reference.clone(),
+        platform: platform.clone().filter(|_| !options.all_platforms),
+    };
+    let requests: Vec<PullRequest> = options.images.iter().map(request).collect();
+    let mut there = Vec::new();
+    if options.offline {
+        there = engine.0.pulled(&requests)?;
+    }
+    let mut there = there.into_iter();
+    for request in &requests {
+        let outcome = match there.next() {
+            Some(outcome) => outcome,
+            None => engine.0.pull(request, &settings)?,
         };
-        let outcome = engine.0.pull(&request, &settings)?;
+        warn(&outcome);
         result(options.format.json, &outcome, || {
-            line(&reference.familiar(), &outcome)
+            line(&request.reference.familiar(), &outcome)
         })?;
     }
     Ok(())
+}
+
+/// Tells of mirrors that were passed over.
+fn warn(outcome: &CopyOutcome) {
+    for message in &outcome.warnings {
+        eprintln!("warning: {}", sanitize(message));
+    }
 }
 
 /// Pushes an image of the store.
@@ -71,6 +88,7 @@ pub fn copy(options: &CopyOptions, surroundings: &Surroundings) -> Result<(), Fa
     let (engine, _) = surroundings.engine()?;
     let settings = registries::interruptible(settings)?;
     let outcome = engine.0.copy(&request, &settings)?;
+    warn(&outcome);
     result(options.format.json, &outcome, || line(&options.target, &outcome))
 }
 
@@ -154,7 +172,7 @@ pub fn logout(options: &LogoutOptions, surroundings: &Surroundings) -> Result<()
     write_stdout(text.as_bytes())
 }
 
-/// Lists and attaches referrers.
+/// Lists, fetches and attaches referrers.
 pub fn referrers(command: &ReferrersCommand, surroundings: &Surroundings) -> Result<(), Failure> {
     match command {
         ReferrersCommand::List {
@@ -172,6 +190,32 @@ pub fn referrers(command: &ReferrersCommand, surroundings: &Surroundings) -> Res
                     format!("{}  {}\n", one.digest, sanitize(&one.artifact_type))
                 };
                 found.iter().map(line).collect()
+            })
+        }
+        ReferrersCommand::Fetch {
+            image,
+            artifact,
+            output,
+            registries: options,
+            format,
+        } => {
+            let settings = registries::settings(options, surroundings)?;
+            let (engine, _) = surroundings.engine()?;
+            let settings = registries::interruptible(settings)?;
+            let Some(directory) = output else {
+                let mut stdout = std::io::stdout().lock();
+                return Ok(engine
+                    .0
+                    .referrer_content(image, artifact, &mut stdout, &settings)?);
+            };
+            let fetched = engine.0.fetch_referrer(image, artifact, directory, &settings)?;
+            result(format.json, &fetched, || {
+                let line = |one: &praxis_engine::FetchedBlob| {
+                    let title = one.title.as_deref().unwrap_or_default();
+                    let text = format!("{}  {}  {}  {title}", one.digest, one.media_type, one.size);
+                    format!("{}\n", sanitize(text.trim_end()))
+                };
+                fetched.blobs.iter().map(line).collect()
             })
         }
         ReferrersCommand::Attach {

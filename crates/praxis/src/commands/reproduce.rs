@@ -15,15 +15,17 @@ use crate::progress::printer;
 use crate::progress::sanitize::sanitize;
 use crate::progress::style::Style;
 use crate::progress::units;
+use crate::registries;
 use crate::request::{build_arguments, build_contexts, secrets, source_date_epoch, ssh};
 
 /// Builds again and compares. A rebuild that differs is a finding.
 pub fn run(options: &ReproduceOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
-    let request = request(options, surroundings)?;
+    let mut request = request(options, surroundings)?;
     let style = surroundings.style();
     let (engine, _) = surroundings.engine_for(platform(&request, surroundings)?.as_slice())?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+    request.registries.settings.stop = cancel.clone();
     let printer = printer(options.progress, &surroundings.environment);
     let reproduction = match engine.reproduce(&request, printer.as_ref(), &cancel) {
         Ok(reproduction) => reproduction,
@@ -77,6 +79,10 @@ fn request(options: &ReproduceOptions, surroundings: &Surroundings) -> Result<Re
         source_date_epoch: source_date_epoch(environment)?,
         jobs: options.jobs.into(),
         site: surroundings.site().site,
+        registries: praxis_engine::RegistryAccess {
+            settings: registries::settings(&options.registries, surroundings)?,
+            ..Default::default()
+        },
     })
 }
 

@@ -1,5 +1,7 @@
 //! FROM a registry.
 
+use praxis_testkit::{WebAnswer, WebServer};
+
 use crate::Place;
 
 fn dockerfile(place: &Place, from: &str) {
@@ -58,6 +60,134 @@ fn without_a_registry_what_was_fetched_is_enough_and_the_rest_is_named() {
         said.contains("no such thing (404)") && said.contains("manifest unknown"),
         "{said}"
     );
+}
+
+#[test]
+fn without_a_registry_all_that_is_missing_is_named_at_once() {
+    let place = Place::new();
+    place.publish_base("base:one");
+    let there = place.name("base:one");
+    place.good("a", &["pull", &there]);
+    let (first, second) = (place.name("absent/one:1"), place.name("absent/two:2"));
+    place.write(
+        "app/Dockerfile",
+        &format!(
+            "FROM {first} AS one\nRUN true\nFROM {there}\nCOPY --from={second} /x /x\nCOPY --from=one /y /y\n"
+        ),
+    );
+    let all = [first.as_str(), second.as_str()];
+    let named = |said: &str, present: &str| {
+        assert!(all.iter().all(|name| said.contains(name)), "{said}");
+        assert!(!said.contains(present), "{said}");
+    };
+    named(&place.bad("a", &build(&["--offline"])), &format!("{there},"));
+    // Targets of bake are told of together too.
+    place.write("one/Dockerfile", &format!("FROM {first}\n"));
+    place.write("two/Dockerfile", &format!("FROM {second}\nRUN true\n"));
+    place.write(
+        "docker-bake.hcl",
+        "group \"default\" { targets = [\"one\", \"two\"] }\n\
+         target \"one\" { context = \"one\" }\ntarget \"two\" { context = \"two\" }\n",
+    );
+    named(
+        &place.bad("a", &["bake", "--offline", "--progress", "plain"]),
+        &there,
+    );
+    named(
+        &place.bad("a", &["pull", "--offline", &first, &there, &second]),
+        &there,
+    );
+    let said = place.good("a", &["pull", "--offline", &there]);
+    assert!(said.contains("0 blobs moved"), "{said}");
+    // An image without one of its layers is not whole.
+    let layer = place.base.layer_file();
+    let blob = place.path("a/blobs/sha256").join(layer.file_name().unwrap());
+    std::fs::remove_file(blob).unwrap();
+    let said = place.bad("a", &["pull", "--offline", &first, &there]);
+    assert!(said.contains(&there) && said.contains(&first), "{said}");
+    dockerfile(&place, &there);
+    let said = place.bad("b", &build(&["--offline"]));
+    assert!(said.contains(&there), "{said}");
+}
+
+#[test]
+fn a_mirror_that_gives_wrong_bytes_is_passed_over() {
+    let place = Place::new();
+    place.publish_base("base:one");
+    let lies = WebServer::start(|request| match request.path.contains("/blobs/") {
+        true => WebAnswer::body(&b"something else than was asked for"[..]),
+        false => WebAnswer::status(404),
+    });
+    let blob = std::fs::read(place.base.layer_file()).unwrap();
+    let mut wrong = blob.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    // The right length, the wrong bytes: found out when all has come.
+    let poisoned = WebServer::start(move |request| match request.path.contains("/blobs/") {
+        true => WebAnswer::body(wrong.clone()),
+        false => WebAnswer::status(404),
+    });
+    place.write(
+        "registries.toml",
+        &format!(
+            "[registry.\"{}\"]\nmirrors = [\"{}\", \"{}\"]\n",
+            place.registry.authority(),
+            poisoned.authority(),
+            lies.authority()
+        ),
+    );
+    let name = place.name("base:one");
+    let config = ["--registry-config", "registries.toml"];
+    let output = place
+        .praxis("a", &[&["pull"], &config[..], &[&name]].concat())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains(&format!("mirror {}", poisoned.authority())) && said.contains("another digest"),
+        "{said}"
+    );
+    assert!(!poisoned.requests().is_empty() && !lies.requests().is_empty());
+    dockerfile(&place, &name);
+    place.good("b", &build(&config));
+    for store in ["a", "b"] {
+        place.good(store, &["store", "verify"]);
+        for entry in std::fs::read_dir(place.path(store).join("blobs/sha256")).unwrap() {
+            let path = entry.unwrap().path();
+            let digest = praxis_oci::Digest::of(&std::fs::read(&path).unwrap());
+            assert!(path.ends_with(digest.hex().to_string()), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn reproduce_asks_the_registry_that_the_settings_name() {
+    let place = Place::new();
+    place.publish_base("base:one");
+    place.write(
+        "registries.toml",
+        &format!(
+            "[registry.\"r.test\"]\nlocation = \"{}\"\ninsecure = true\n",
+            place.registry.authority()
+        ),
+    );
+    let config = ["--registry-config", "registries.toml"];
+    dockerfile(&place, "r.test/base:one");
+    let built = [&["build", "-q", "-t", "app:1"], &config[..], &["app"]].concat();
+    place.good("a", &built);
+    place.good("a", &[&["push", "app:1", "r.test/app:1"], &config[..]].concat());
+    // A store that has the image and not its base.
+    place.good("b", &[&["pull", "r.test/app:1"], &config[..]].concat());
+    let again = [
+        "reproduce",
+        "r.test/app:1",
+        "--context",
+        "app",
+        "--file",
+        "app/Dockerfile",
+    ];
+    let said = place.good("b", &[&again[..], &config[..]].concat());
+    assert!(said.contains("bit-identical"), "{said}");
 }
 
 #[test]

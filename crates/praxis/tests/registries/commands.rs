@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use praxis_testkit::RegistryOptions;
+use praxis_testkit::{RegistryOptions, WebAnswer, WebServer};
 
 use crate::{Place, success};
 
@@ -136,6 +136,197 @@ fn referrers_are_attached_listed_and_copied() {
         ],
     );
     assert_eq!(place.good("a", &["referrers", "list", &back]), listed);
+}
+
+#[test]
+fn artifacts_are_fetched_and_verified() {
+    let place = Place::new();
+    place.publish_base("base:1");
+    place.good(
+        "a",
+        &[
+            "copy",
+            "oci-layout:base",
+            &format!("docker://{}", place.name("base:same")),
+        ],
+    );
+    let name = place.name("base:1");
+    place.write("note.txt", "checked\n");
+    let attach = [
+        "referrers",
+        "attach",
+        &name,
+        "note.txt",
+        "--artifact-type",
+        "application/x.note",
+    ];
+    let digest = place.good("a", &attach).trim().to_string();
+    let fetch = ["referrers", "fetch", &name, &digest];
+    assert_eq!(place.good("a", &fetch), "checked\n");
+    let said = place.good("a", &[&fetch[..], &["-o", "got"]].concat());
+    assert!(said.contains("application/x.note  8  note.txt"), "{said}");
+    let manifest = std::fs::read(place.path("got/manifest.json")).unwrap();
+    assert_eq!(praxis_oci::Digest::of(&manifest).to_string(), digest);
+    let content = praxis_oci::Digest::of(b"checked\n");
+    let file = place.path("got").join(content.hex().to_string());
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "checked\n");
+    let said = place.bad("a", &[&fetch[..], &["-o", "got"]].concat());
+    assert!(said.contains("empty or new"), "{said}");
+    // The image itself refers to nothing, and one that refers to another image is not this image's.
+    let image = place.manifests_asked();
+    let said = place.bad("a", &["referrers", "fetch", &name, &image]);
+    assert!(said.contains("refers to nothing"), "{said}");
+    let wrong = ["referrers", "fetch", &name, "sha256:../../x"];
+    assert_eq!(place.praxis("a", &wrong).output().unwrap().status.code(), Some(2));
+    // Changed behind the registry's back: nothing of it is given.
+    let blob = place.registry.files().join("docker/registry/v2/blobs/sha256");
+    let hex = content.hex().to_string();
+    std::fs::write(blob.join(&hex[..2]).join(&hex).join("data"), "forged!\n").unwrap();
+    let said = place.bad("a", &fetch);
+    assert!(said.contains("another digest"), "{said}");
+    let said = place.bad("a", &[&fetch[..], &["-o", "other"]].concat());
+    assert!(
+        said.contains("another digest") && !place.path("other").exists(),
+        "{said}"
+    );
+}
+
+#[test]
+fn archives_are_places_too() {
+    let place = Place::new();
+    place.publish_base("base:1");
+    let remote = format!("docker://{}", place.name("base:1"));
+    let digest = place.manifests_asked();
+    place.write("note.txt", "checked\n");
+    let name = place.name("base:1");
+    let attach = [
+        "referrers",
+        "attach",
+        &name,
+        "note.txt",
+        "--artifact-type",
+        "application/x.note",
+    ];
+    let note = place.good("a", &attach).trim().to_string();
+    let copy = |from: &str, to: &str| {
+        let said = place.good("a", &["copy", "--referrers", "--json", from, to]);
+        assert!(said.contains(&digest), "{from} to {to}: {said}");
+    };
+    copy(&remote, "oci-archive:one.tar");
+    copy(&remote, "oci-archive:two.tar:named");
+    copy("oci-layout:base", "oci-layout:layout:x");
+    copy("oci-archive:one.tar", "oci-archive:again.tar");
+    let bytes = |file: &str| std::fs::read(place.path(file)).unwrap();
+    assert!(
+        bytes("one.tar") == bytes("again.tar"),
+        "an archive depends on its content only"
+    );
+    copy("oci-archive:two.tar:named", "stored:1");
+    let back = place.name("back:1");
+    copy("oci-archive:one.tar", &format!("docker://{back}"));
+    let listed = place.good("a", &["referrers", "list", &back]);
+    assert!(listed.contains(&note), "{listed}");
+    copy("stored:1", "docker-archive:docker.tar:example.test/app:2");
+    copy("docker-archive:docker.tar:example.test/app:2", "from-docker:1");
+    place.good("a", &["store", "verify"]);
+    // skopeo reads both, and praxis what skopeo writes: Docker's list alone, layers not compressed.
+    let skopeo = |arguments: &[&str]| {
+        let mut command = Command::new("skopeo");
+        success(
+            command
+                .args(arguments)
+                .current_dir(place.path(""))
+                .output()
+                .unwrap(),
+        )
+    };
+    let raw = skopeo(&["inspect", "--raw", "oci-archive:two.tar:named"]);
+    assert_eq!(praxis_oci::Digest::of(raw.as_bytes()).to_string(), digest);
+    skopeo(&["inspect", "docker-archive:docker.tar:example.test/app:2"]);
+    skopeo(&[
+        "copy",
+        "oci-archive:two.tar:named",
+        "docker-archive:theirs.tar:example.test/app:3",
+    ]);
+    let said = place.good(
+        "a",
+        &["copy", "docker-archive:theirs.tar:example.test/app:3", "theirs:1"],
+    );
+    assert!(said.starts_with("sha256:"), "{said}");
+    place.write("app/Dockerfile", "FROM theirs:1\nRUN echo x > /x\n");
+    place.good("a", &["build", "-q", "app"]);
+    for (from, why) in [
+        ("oci-archive:absent.tar", "absent.tar"),
+        ("oci-archive:note.txt", "note.txt"),
+        ("docker-archive:theirs.tar:other:1", "0 images fit"),
+    ] {
+        let said = place.bad("a", &["copy", from, "nothing:1"]);
+        assert!(said.contains(why), "{from}: {said}");
+    }
+}
+
+#[test]
+fn row_27_archives_of_links_and_wrong_blobs_are_refused() {
+    let place = Place::new();
+    let digest = place.manifests_asked();
+    let hex = digest.trim_start_matches("sha256:").to_string();
+    let tar = |file: &str, arguments: &[&str]| {
+        let mut command = Command::new("tar");
+        command
+            .arg("-cf")
+            .arg(place.path(file))
+            .args(["-C", "base"])
+            .args(arguments);
+        success(command.current_dir(place.path("")).output().unwrap());
+    };
+    let manifest = place.path("base/blobs/sha256").join(&hex);
+    let bytes = std::fs::read(&manifest).unwrap();
+    std::fs::remove_file(&manifest).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &manifest).unwrap();
+    tar("link.tar", &["."]);
+    let said = place.bad("a", &["copy", "oci-archive:link.tar", "x:1"]);
+    assert!(said.contains(&hex), "{said}");
+    std::fs::remove_file(&manifest).unwrap();
+    std::fs::write(&manifest, [&bytes[..bytes.len() - 1], b" "].concat()).unwrap();
+    tar("wrong.tar", &["."]);
+    let said = place.bad("a", &["copy", "oci-archive:wrong.tar", "x:1"]);
+    assert!(said.contains("digest"), "{said}");
+    assert!(place.bad("a", &["inspect", "x:1"]).contains("no such image"));
+}
+
+#[test]
+fn a_description_costs_no_layer() {
+    let place = Place::new();
+    let layer = place
+        .base
+        .layer_file()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    let files = place.path("base/blobs/sha256");
+    let manifest = place.manifests_asked();
+    let server = WebServer::start(move |request| {
+        let last = request.path.rsplit('/').next().unwrap_or_default();
+        let digest = if last == "1" { manifest.as_str() } else { last };
+        match std::fs::read(files.join(digest.trim_start_matches("sha256:"))) {
+            Ok(bytes) if request.path.contains("/manifests/") => {
+                WebAnswer::body(bytes).with("content-type", praxis_oci::media_type::MANIFEST)
+            }
+            Ok(bytes) => WebAnswer::body(bytes),
+            Err(_) => WebAnswer::status(404),
+        }
+    });
+    let name = format!("docker://{}/base:1", server.authority());
+    place.good("a", &["inspect", &name]);
+    let asked: Vec<String> = server
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .collect();
+    let of = |part: &str| asked.iter().filter(|path| path.contains(part)).count();
+    assert_eq!((of("/manifests/"), of("/blobs/")), (1, 1), "{asked:?}");
+    assert_eq!(of(&layer), 0, "{asked:?}");
 }
 
 const PASSWORD: &str = "hunter2-canary";

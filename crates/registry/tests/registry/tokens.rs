@@ -30,6 +30,28 @@ fn pull(registry: &WebServer, settings: Settings) -> Result<(), praxis_registry:
 }
 
 #[test]
+fn a_registry_that_says_at_its_root_only_what_it_wants_is_asked_there() {
+    let (bytes, _) = manifest(&layer(b"x"));
+    let registry = WebServer::start(move |request| match request.header("authorization") {
+        Some(_) => WebAnswer::body(bytes.clone()).with("content-type", media_type::MANIFEST),
+        None if request.path == "/v2/" => {
+            WebAnswer::status(401).with("www-authenticate", "Basic realm=\"all\"")
+        }
+        None => WebAnswer::status(401),
+    });
+    pull(&registry, account(registry.authority())).unwrap();
+    let greetings = registry.requests().into_iter().filter(|it| it.path == "/v2/");
+    assert_eq!(greetings.count(), 1);
+    let silent = WebServer::start(|_| WebAnswer::status(401));
+    refused(
+        pull(&silent, account(silent.authority())),
+        "a kind that is not known",
+    );
+    let sent = silent.requests();
+    assert!(sent.iter().all(|it| it.header("authorization").is_none()));
+}
+
+#[test]
 fn tokens_are_asked_for_with_the_smallest_scope_and_kept() {
     let tokens = tokens();
     let registry = registry(format!("http://{}/token", tokens.authority()));

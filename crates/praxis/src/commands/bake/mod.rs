@@ -141,7 +141,11 @@ fn request(
     let inline = target.dockerfile_inline.clone().unwrap_or_default();
     let mut request = build_request(&build_options, &environment, site.clone(), &mut inline.as_bytes())?;
     request.dry_run = is_check;
-    request.registries = crate::registries::access(&build_options, surroundings)?;
+    request.registries = praxis_engine::RegistryAccess {
+        settings: crate::registries::settings(&options.registries, surroundings)?,
+        offline: options.offline,
+        ..crate::registries::access(&build_options, surroundings)?
+    };
     Ok(request)
 }
 
