@@ -155,7 +155,7 @@ fn a_mirror_that_gives_wrong_bytes_is_passed_over() {
         for entry in std::fs::read_dir(place.path(store).join("blobs/sha256")).unwrap() {
             let path = entry.unwrap().path();
             let digest = praxis_oci::Digest::of(&std::fs::read(&path).unwrap());
-            assert!(path.ends_with(digest.hex().to_string()), "{}", path.display());
+            assert!(path.ends_with(digest.hex()), "{}", path.display());
         }
     }
 }

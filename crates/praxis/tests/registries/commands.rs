@@ -168,7 +168,7 @@ fn artifacts_are_fetched_and_verified() {
     let manifest = std::fs::read(place.path("got/manifest.json")).unwrap();
     assert_eq!(praxis_oci::Digest::of(&manifest).to_string(), digest);
     let content = praxis_oci::Digest::of(b"checked\n");
-    let file = place.path("got").join(content.hex().to_string());
+    let file = place.path("got").join(content.hex());
     assert_eq!(std::fs::read_to_string(file).unwrap(), "checked\n");
     let said = place.bad("a", &[&fetch[..], &["-o", "got"]].concat());
     assert!(said.contains("empty or new"), "{said}");
