@@ -3,6 +3,7 @@
 //! Every face of praxis (command line, and later stdio and HTTP) sends the same requests here and shows the same
 //! events. The engine never prints, never reads the environment for configuration and never exits.
 
+mod audit;
 mod base;
 mod build;
 mod caches;

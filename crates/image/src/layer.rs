@@ -41,6 +41,22 @@ impl OpenedImage {
         .map(|(listing, stored, tar)| ReadLayer { listing, stored, tar })
     }
 
+    /// Shows every member of layer `index` to `visit`, with its content, and compares the layer with its digests.
+    pub fn visit_layer(
+        &self,
+        index: usize,
+        visit: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> io::Result<()>,
+    ) -> Result<(), ImageError> {
+        self.with_layer(index, |reader| {
+            read_archive::<LayerError>(reader, &Limits::default(), &mut |entry, content| {
+                visit(&entry, content).map_err(|error| LayerError::Damaged {
+                    reason: error.to_string(),
+                })
+            })
+        })
+        .map(drop)
+    }
+
     /// Reads all layers into the tree that a container would see.
     pub fn tree(&self) -> Result<Tree, ImageError> {
         let mut tree = Tree::new();

@@ -108,3 +108,7 @@ rules! {
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use px202::is_toolchain;
+pub(crate) use px702::wrong as opens_or_tells;
+pub use px903::credential_in;

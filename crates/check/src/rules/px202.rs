@@ -29,6 +29,11 @@ const TOOLS: [&str; 22] = [
     "rustc", "cargo", "golang", "go", "automake", "autoconf", "libtool", "bison", "flex", "gdb", "patch",
 ];
 
+/// Whether a package is a compiler, a build tool or headers.
+pub(crate) fn is_toolchain(name: &str) -> bool {
+    TOOLS.contains(&name) || name.ends_with("-dev") || name.ends_with("-devel")
+}
+
 pub(super) fn run(repository: &Repository, report: &mut Report) {
     for view in &repository.dockerfiles {
         for instruction in view.runtime() {
@@ -38,8 +43,7 @@ pub(super) fn run(repository: &Repository, report: &mut Report) {
             }
             for package in commands.iter().flat_map(packages::installed) {
                 let name = packages::name(package);
-                let headers = name.ends_with("-dev") || name.ends_with("-devel");
-                if TOOLS.contains(&name) || headers {
+                if is_toolchain(name) {
                     let span = view.place(instruction.span, package);
                     report.add(&view.path, span, format!("{name} is installed in the image that runs"));
                 }

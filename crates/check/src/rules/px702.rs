@@ -41,7 +41,8 @@ pub(super) fn run(repository: &Repository, report: &mut Report) {
     }
 }
 
-fn wrong(key: &str, value: &str, serves: bool) -> Option<String> {
+/// What is wrong with a variable, if something is.
+pub(crate) fn wrong(key: &str, value: &str, serves: bool) -> Option<String> {
     let words: Vec<String> = key.split('_').map(str::to_uppercase).collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
     if value.is_empty() || value.starts_with('$') {

@@ -37,6 +37,15 @@ const TOKENS: [(&str, usize); 10] = [
     ("pypi-AgE", 40),
 ];
 
+/// What looks like a credential in a text; never the thing itself.
+pub fn credential_in(text: &str) -> Option<String> {
+    if text.contains("PRIVATE KEY-----") && text.contains("-----BEGIN ") {
+        return Some("a private key".into());
+    }
+    let found = TOKENS.iter().find(|(start, length)| token(text, start, *length).is_some());
+    found.map(|(start, _)| format!("what looks like a credential ({start}…)"))
+}
+
 pub(super) fn run(repository: &Repository, report: &mut Report) {
     for view in &repository.dockerfiles {
         for instruction in view.tree.instructions() {

@@ -33,6 +33,13 @@ pub struct CheckOptions {
     /// The date that waivers are compared with; default: today.
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub today: Option<String>,
+    /// Also check this image, as named for praxis inspect (not from a registry): its user and accounts, set-uid files,
+    /// what its user may write, packages, credentials in any layer and in its history, waste.
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// Platform of the image.
+    #[arg(long, value_name = "OS/ARCH", requires = "image")]
+    pub platform: Option<praxis_oci::Platform>,
     /// Show a rule's page and do nothing else.
     #[arg(long, value_name = "RULE")]
     pub explain: Option<String>,

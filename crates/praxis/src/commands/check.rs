@@ -15,9 +15,20 @@ pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcom
     if let Some(rule) = &options.explain {
         return explain(rule);
     }
+    // An ordinary user enters a user namespace for the store: before anything else.
+    let engine = options
+        .image
+        .as_ref()
+        .map(|_| surroundings.engine())
+        .transpose()?;
     let tree = Worktree::open(&options.path)?;
     let repository = read(&tree, options.today.clone())?;
     let mut findings = praxis_check::check(&repository);
+    if let (Some(image), Some((engine, _))) = (&options.image, &engine) {
+        let view = engine.0.image_view(image, options.platform.as_ref())?;
+        findings.extend(praxis_check::check_image(&repository.policy, &view));
+        return show(options, &repository, findings, surroundings);
+    }
     if options.fix.is_some() || options.diff {
         let unsafe_too = options.fix == Some(FixLevel::Unsafe);
         let patches = patches(&repository, &findings, unsafe_too)?;

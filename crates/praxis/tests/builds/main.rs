@@ -16,6 +16,7 @@ mod foreign_packages;
 mod full_disk;
 mod granted;
 mod history;
+mod image_checks;
 mod ledger;
 mod looking;
 mod outputs;
