@@ -43,6 +43,18 @@ pub struct CacheTo {
     pub ignore_error: bool,
 }
 
+impl CacheTo {
+    /// A cache in the image's configuration.
+    pub fn inline() -> CacheTo {
+        CacheTo {
+            place: CachePlace::Inline,
+            mode: CacheMode::Min,
+            compression: None,
+            ignore_error: false,
+        }
+    }
+}
+
 /// Where a cache is written to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CachePlace {
@@ -50,6 +62,13 @@ pub enum CachePlace {
     Local(PathBuf),
     /// A name in a registry.
     Registry(Reference),
+    /// The image itself: its configuration says which steps its layers are the results of.
+    Inline,
+}
+
+/// Whether images get a cache in their configuration.
+pub(crate) fn is_inline(request: &BuildRequest) -> bool {
+    request.cache_to.iter().any(|to| to.place == CachePlace::Inline)
 }
 
 /// The caches that a build may use. One that cannot be read is a warning: the first build of all has none.
@@ -72,6 +91,7 @@ pub(crate) fn imports(
             reference,
             &request.registries.settings,
             store,
+            request.platforms.first(),
         ))),
     };
     let mut imports = Vec::new();
@@ -105,10 +125,13 @@ pub(crate) fn export(
                     "cache {name}: --offline forbids to write to its registry"
                 )))
             }
+            // An image that was made has it in it.
+            CachePlace::Inline => continue,
             CachePlace::Registry(reference) => write(&RegistryCache::new(
                 reference,
                 &request.registries.settings,
                 store,
+                None,
             )),
         };
         match written {

@@ -65,6 +65,9 @@ pub struct Origin {
     /// Whether the layers of its base were compressed anew.
     #[serde(default)]
     pub force_compression: bool,
+    /// Whether its configuration has a cache in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inline_cache: bool,
     /// Whether its media types are those of Docker.
     #[serde(default)]
     pub docker_media_types: bool,
@@ -190,6 +193,7 @@ impl Built<'_> {
             epoch_given: self.epoch.given,
             compression: self.output.compression,
             force_compression: self.output.force_compression,
+            inline_cache: crate::caches::is_inline(self.request),
             docker_media_types: self.output.docker_media_types,
             bases: bases(self.plan),
             layers: layers(self.plan),

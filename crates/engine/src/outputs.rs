@@ -100,6 +100,7 @@ impl Outputs<'_> {
                 descriptor_annotations: of(AnnotationKind::ManifestDescriptor),
                 compression: layer_compression(output.compression),
                 force_compression: output.force_compression,
+                inline_cache: caches::is_inline(request),
                 docker_media_types: output.docker_media_types,
                 created: Timestamp::seconds(self.target.epoch.seconds),
             };

@@ -18,8 +18,8 @@ use crate::inspect::{difference, identity};
 use crate::origin::{Origin, layer_sources};
 use crate::unlike::{FirstDifference, first_difference, image_fields};
 use crate::{
-    Annotation, BuildRequest, BuildResponse, Compression, ContextSource, Engine, EngineError, InputStream,
-    LayerPair, Output, RegistryAccess, SecretSource, Settings, Site,
+    Annotation, BuildRequest, BuildResponse, CacheTo, Compression, ContextSource, Engine, EngineError,
+    InputStream, LayerPair, Output, RegistryAccess, SecretSource, Settings, Site,
 };
 
 /// What `praxis reproduce` asks for. What is not given is taken from what was noted when the image was built.
@@ -243,6 +243,7 @@ impl Rebuild<'_> {
             }
             output.compression = origin.compression;
             output.force_compression = origin.force_compression;
+            build.cache_to.extend(origin.inline_cache.then(CacheTo::inline));
             output.docker_media_types = origin.docker_media_types;
             if build.dockerfile.is_none() {
                 self.noted_dockerfile(origin, &context, &mut build)?;

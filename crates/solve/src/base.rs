@@ -108,6 +108,7 @@ pub fn make_base(
         solved: Vec::new(),
     };
     let settings = ImageSettings {
+        inline_cache: false,
         annotations: Default::default(),
         descriptor_annotations: Default::default(),
         compression: Compression::Gzip,

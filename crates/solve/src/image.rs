@@ -7,6 +7,7 @@ use praxis_oci::{Descriptor, ImageConfig, Manifest, RootFs, media_type};
 use praxis_store::LayerBlob;
 
 use crate::event::{Event, Events, LayerInfo};
+use crate::step_cache::{INLINE_CACHE, InlineStep, inline_steps};
 use crate::{Solution, SolveError};
 
 /// What an image gets besides its plan's configuration.
@@ -23,6 +24,8 @@ pub struct ImageSettings {
     pub docker_media_types: bool,
     /// The time of the image.
     pub created: Timestamp,
+    /// Whether the configuration tells which steps the image's layers are the results of.
+    pub inline_cache: bool,
 }
 
 /// An image, complete in the store.
@@ -76,6 +79,11 @@ impl Solution {
                 names.len()
             )));
         }
+        // That of the base is about its layers, as its own image has them.
+        config.other.remove(INLINE_CACHE);
+        if settings.inline_cache {
+            config.other.insert(INLINE_CACHE.into(), self.inline_cache()?);
+        }
         let store = &self.workshop.store;
         let json = |value: Result<Vec<u8>, serde_json::Error>| {
             value.map_err(|error| SolveError::internal(error.to_string()))
@@ -109,6 +117,21 @@ impl Solution {
             config,
             layers,
         })
+    }
+}
+
+impl Solution {
+    /// Which steps have which of the image's layers as their results.
+    fn inline_cache(&self) -> Result<serde_json::Value, SolveError> {
+        let mut steps = Vec::new();
+        for step in self.solved.iter().filter(|step| step.of_image) {
+            let id = step.layer.id();
+            if let Some(position) = self.layers.iter().position(|layer| layer.id() == id) {
+                let size = step.layer.listing()?.encode().len() as u64;
+                steps.push(InlineStep::new(step.key, position, id, size));
+            }
+        }
+        Ok(inline_steps(steps))
     }
 }
 

@@ -20,6 +20,8 @@ pub struct RegistryOptions {
     pub passwords: Option<PathBuf>,
     /// Certificate and key (PEM).
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The authority (PEM) that has to have signed the certificate of whoever connects.
+    pub client_authority: Option<PathBuf>,
 }
 
 impl RealRegistry {
@@ -50,6 +52,9 @@ impl RealRegistry {
             text.push_str(&format!(
                 "  tls:\n    certificate: {certificate}\n    key: {key}\n"
             ));
+            if let Some(authority) = &options.client_authority {
+                text.push_str(&format!("    clientcas:\n      - {}\n", authority.display()));
+            }
         }
         if let Some(passwords) = &options.passwords {
             text.push_str(&format!(

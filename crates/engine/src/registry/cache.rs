@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use praxis_oci::{Descriptor, Digest, Reference, media_type};
-use praxis_registry::{Client, RegistryError, Settings, fetch_whole};
+use praxis_oci::{Descriptor, Digest, Platform, Reference, media_type};
+use praxis_registry::{Client, Document, RegistryError, Settings, fetch_whole};
 use praxis_solve::{CacheSink, CacheSource, SolveError};
 use praxis_store::Store;
 
+use super::operations::fitting;
 use super::remote::solve_error;
 use super::stored::InFile;
 
@@ -17,15 +18,23 @@ pub(crate) struct RegistryCache {
     client: Client,
     reference: Reference,
     store: Arc<Store>,
+    /// Of an image for several platforms, this one's serves as a cache.
+    platform: Platform,
 }
 
 impl RegistryCache {
     /// The cache called `reference`.
-    pub fn new(reference: &Reference, settings: &Settings, store: &Arc<Store>) -> RegistryCache {
+    pub fn new(
+        reference: &Reference,
+        settings: &Settings,
+        store: &Arc<Store>,
+        platform: Option<&Platform>,
+    ) -> RegistryCache {
         RegistryCache {
             client: Client::new(settings.clone()),
             reference: reference.clone().with_default_tag(),
             store: store.clone(),
+            platform: platform.cloned().unwrap_or_else(Platform::host),
         }
     }
 
@@ -46,10 +55,16 @@ impl CacheSource for RegistryCache {
     }
 
     fn manifest(&self) -> Result<Vec<u8>, SolveError> {
-        let fetched = self
-            .client
-            .repository(&self.reference)
-            .and_then(|repository| repository.manifest(&self.reference));
+        let fetched = self.client.repository(&self.reference).and_then(|repository| {
+            let root = repository.manifest(&self.reference)?;
+            match &root.document {
+                Document::Index(index) => match fitting(index, &self.platform) {
+                    Some(image) => repository.manifest_of(&image),
+                    None => Ok(root),
+                },
+                Document::Manifest(_) => Ok(root),
+            }
+        });
         Ok(fetched.map_err(|error| self.failure(error))?.bytes)
     }
 

@@ -2,10 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use praxis_oci::{Descriptor, Digest, Hasher, Index, media_type};
-use praxis_registry::{ContentSource, ContentTarget, FetchedManifest, RegistryError, fetch_whole};
+use praxis_registry::{
+    BlobSource, ContentSource, ContentTarget, FetchedManifest, RegistryError, fetch_whole,
+};
 use rustix::fs::{Mode, OFlags};
 
 const NAME: &str = "org.opencontainers.image.ref.name";
@@ -167,6 +171,14 @@ impl ContentSource for Layout {
         Ok(())
     }
 
+    fn at_hand(&self, descriptor: &Descriptor) -> Option<Box<dyn BlobSource + '_>> {
+        Some(Box::new(Checked {
+            layout: self,
+            descriptor: descriptor.clone(),
+            file: OnceLock::new(),
+        }))
+    }
+
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
         let mut found = Vec::new();
         for descriptor in self.index()?.manifests {
@@ -180,6 +192,41 @@ impl ContentSource for Layout {
             }
         }
         Ok(found)
+    }
+}
+
+/// A blob that is hashed when somebody first reads it, and then read from the same open file.
+struct Checked<'l> {
+    layout: &'l Layout,
+    descriptor: Descriptor,
+    file: OnceLock<File>,
+}
+
+impl BlobSource for Checked<'_> {
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
+        if self.file.get().is_none() {
+            let path = self.layout.path(&self.descriptor.digest);
+            self.layout
+                .blob(&self.descriptor, &mut io::sink())
+                .map_err(io::Error::other)?;
+            let _ = self.file.set(open_regular(&path)?);
+        }
+        let file = self.file.get().ok_or_else(|| io::Error::other("no file"))?;
+        Ok(Box::new(Onward { file, offset }))
+    }
+}
+
+/// A file from a place on.
+struct Onward<'f> {
+    file: &'f File,
+    offset: u64,
+}
+
+impl Read for Onward<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
     }
 }
 

@@ -69,10 +69,10 @@ pub struct BuildOptions {
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub no_cache_filter: Vec<String>,
     /// Cache of an earlier build, perhaps on another machine: type=local,src=DIR[,digest=DIGEST] or
-    /// type=registry,ref=NAME. May be repeated.
+    /// type=registry,ref=NAME, which may be an image that was built with --cache-to type=inline. May be repeated.
     #[arg(long, value_name = "CACHE", value_parser = parse_cache_from)]
     pub cache_from: Vec<CacheFrom>,
-    /// Write a cache: type=local,dest=DIR or type=registry,ref=NAME, and
+    /// Write a cache: type=inline (into the image's configuration), type=local,dest=DIR or type=registry,ref=NAME, and
     /// [,mode=min|max][,compression=gzip|zstd|uncompressed][,ignore-error=true]. min holds the image's own layers, max those of all stages. May be repeated.
     #[arg(long, value_name = "CACHE", value_parser = parse_cache_to)]
     pub cache_to: Vec<CacheTo>,

@@ -36,8 +36,11 @@ pub fn parse_cache_from(text: &str) -> Result<CacheFrom, String> {
     Ok(CacheFrom::Local { directory, digest })
 }
 
-/// Reads `type=local,dest=DIR` or `type=registry,ref=NAME`, and `[,mode=min|max][,compression=…][,ignore-error=true]`.
+/// Reads `type=inline`, or `type=local,dest=DIR` or `type=registry,ref=NAME`, and `[,mode=min|max][,compression=…][,ignore-error=true]`.
 pub fn parse_cache_to(text: &str) -> Result<CacheTo, String> {
+    if is_inline(text) {
+        return inline(text);
+    }
     let (mut kind, mut directory, mut name) = (None, None, None);
     let (mut mode, mut packed, mut ignore_error) = (CacheMode::Min, None, false);
     for (key, value) in fields(text)? {
@@ -72,6 +75,30 @@ pub fn parse_cache_to(text: &str) -> Result<CacheTo, String> {
         compression: packed,
         ignore_error,
     })
+}
+
+fn is_inline(text: &str) -> bool {
+    csv::pairs(text).is_ok_and(|pairs| {
+        pairs
+            .iter()
+            .any(|(key, value)| key == "type" && value == "inline")
+    })
+}
+
+/// `type=inline`, which holds what an image holds.
+fn inline(text: &str) -> Result<CacheTo, String> {
+    for (key, value) in csv::pairs(text)? {
+        match (key.as_str(), value.as_str()) {
+            ("type", "inline") | ("mode", "min") => {}
+            ("mode", _) => {
+                return Err(
+                    "type=inline holds the image's own layers: for mode=max use type=registry".into(),
+                );
+            }
+            _ => return Err(unknown(&key, &value, "type and mode=min")),
+        }
+    }
+    Ok(CacheTo::inline())
 }
 
 /// A text without `=` names an image, as in buildx.
@@ -125,7 +152,9 @@ fn is_registry(kind: Option<&str>) -> Result<bool, String> {
 
 fn refusal(kind: &str) -> String {
     match kind {
-        "inline" => "type=inline is not supported: use type=registry with a name of its own".into(),
+        "inline" => {
+            "type=inline is for --cache-to: name the image, --cache-from type=registry,ref=NAME".into()
+        }
         "gha" | "s3" | "azblob" => {
             format!(
                 "type={kind} is not supported: use type=local and keep the directory with that service's tools"
@@ -192,7 +221,8 @@ mod tests {
             ("type=registry,ref=example.org/cache,dest=a", "no dest"),
             ("type=local,ref=example.org/cache", "needs dest"),
             ("type=registry,ref=../x", "invalid image name"),
-            ("type=inline", "type=registry"),
+            ("type=inline,mode=max", "type=registry"),
+            ("type=inline,ref=a", "known are"),
             ("type=gha", "type=local"),
             ("type=s3,bucket=a", "type=local"),
             ("type=local", "needs dest"),
@@ -204,6 +234,12 @@ mod tests {
             let error = parse_cache_to(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");
         }
+        assert_eq!(parse_cache_to("type=inline").unwrap(), CacheTo::inline());
+        assert!(
+            parse_cache_from("type=inline")
+                .unwrap_err()
+                .contains("--cache-to")
+        );
         assert!(parse_cache_from("type=local").unwrap_err().contains("needs src"));
     }
 }

@@ -2,7 +2,7 @@
 
 use praxis_testkit::{WebAnswer, WebServer};
 
-use crate::Place;
+use crate::{Place, success};
 
 fn dockerfile(place: &Place, from: &str) {
     place.write(
@@ -14,6 +14,15 @@ fn dockerfile(place: &Place, from: &str) {
 
 fn build<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     [&["build", "--progress", "plain", "-q"], extra, &["app"]].concat()
+}
+
+/// What a build says while it succeeds.
+fn told(place: &Place, store: &str, extra: &[&str]) -> String {
+    let arguments = [&["build", "--progress", "plain"], extra, &["app"]].concat();
+    let output = place.praxis(store, &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
 }
 
 #[test]
@@ -296,6 +305,117 @@ fn a_poisoned_cache_in_a_registry_changes_no_result() {
         place.good("b", &build(&[&base[..], &["--cache-from", &from]].concat())),
         first
     );
+}
+
+#[test]
+fn an_image_is_a_cache_of_its_own_steps() {
+    let place = Place::new();
+    place.publish_base("base:one");
+    place.write(
+        "app/Dockerfile",
+        &format!(
+            "FROM {}\nRUN cat /proc/sys/kernel/random/uuid > /x\nENV a=b\nRUN cat /x /x > /y\n",
+            place.name("base:one")
+        ),
+    );
+    let name = place.name("app:1");
+    let inline = ["--cache-to", "type=inline", "-t", &name];
+    let first = place.good("a", &build(&inline));
+    assert_eq!(
+        place.good("a", &build(&inline)),
+        first,
+        "the same steps, the same bytes"
+    );
+    place.good("a", &["push", &name]);
+    let from = format!("type=registry,ref={name}");
+    let again = |store: &str| place.good(store, &build(&[&inline[..], &["--cache-from", &from]].concat()));
+    assert_eq!(again("b"), first, "a step was run again");
+    assert_eq!(
+        place.good("c", &build(&[&inline[..], &["--cache-from", &name]].concat())),
+        first
+    );
+    assert_ne!(place.good("d", &build(&inline)), first);
+    for store in ["a", "b"] {
+        place.good(store, &["store", "verify"]);
+    }
+    // Others read the image as ever, and an image on top of it does not claim its cache.
+    let config = |name: &str| {
+        let mut skopeo = std::process::Command::new("skopeo");
+        skopeo.args([
+            "inspect",
+            "--config",
+            "--raw",
+            "--tls-verify=false",
+            &format!("docker://{name}"),
+        ]);
+        success(skopeo.output().unwrap())
+    };
+    assert!(config(&name).contains("praxis.cache"));
+    place.write("next/Dockerfile", &format!("FROM {name}\nRUN true > /z\n"));
+    let next = place.name("next:1");
+    place.good("a", &["build", "-q", "-t", &next, "next"]);
+    place.good("a", &["push", &next]);
+    assert!(!config(&next).contains("praxis.cache"));
+    let said = told(&place, "e", &["--cache-from", &next]);
+    assert!(said.contains("an image without a cache in it"), "{said}");
+}
+
+#[test]
+fn a_damaged_or_forged_inline_cache_changes_no_result() {
+    let place = Place::new();
+    place.write(
+        "app/Dockerfile",
+        "FROM base\nRUN echo right > /x\nRUN echo more > /y\n",
+    );
+    let base = ["--build-context", "base=oci-layout://base"];
+    let name = place.name("app:1");
+    let plain = place.good("a", &build(&base));
+    let inline = [&base[..], &["--cache-to", "type=inline", "-t", &name]].concat();
+    let made = place.good("a", &build(&inline));
+    assert_ne!(made, plain, "the configuration says more");
+    place.good("a", &["copy", &name, "oci-layout:image:x"]);
+    // Each layer of the image in place of the other: keys then name layers that are not what they say.
+    let blobs = place.path("image/blobs/sha256");
+    let read = |digest: &str| -> serde_json::Value {
+        let path = blobs.join(digest.trim_start_matches("sha256:"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let keep = |value: &serde_json::Value| {
+        let bytes = serde_json::to_vec(value).unwrap();
+        let digest = praxis_oci::Digest::of(&bytes);
+        std::fs::write(blobs.join(digest.hex()), &bytes).unwrap();
+        (digest.to_string(), bytes.len())
+    };
+    let mut manifest = read(made.trim());
+    let mut config = read(manifest["config"]["digest"].as_str().unwrap());
+    let field = config
+        .as_object()
+        .unwrap()
+        .keys()
+        .find(|key| key.contains("praxis.cache"))
+        .unwrap()
+        .clone();
+    let steps = config[&field].as_array_mut().unwrap();
+    assert_eq!(steps.len(), 2);
+    let (one, two) = (steps[0]["layer"].clone(), steps[1]["layer"].clone());
+    (steps[0]["layer"], steps[1]["layer"]) = (two, one);
+    let (digest, size) = keep(&config);
+    (manifest["config"]["digest"], manifest["config"]["size"]) = (digest.into(), size.into());
+    let (digest, size) = keep(&manifest);
+    let mut index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(place.path("image/index.json")).unwrap()).unwrap();
+    (index["manifests"][0]["digest"], index["manifests"][0]["size"]) = (digest.into(), size.into());
+    std::fs::write(place.path("image/index.json"), index.to_string()).unwrap();
+    let forged = place.name("forged:1");
+    place.good(
+        "b",
+        &["copy", "oci-layout:image:x", &format!("docker://{forged}")],
+    );
+    let from = [&base[..], &["--cache-from", &forged]].concat();
+    assert_eq!(place.good("c", &build(&from)), plain);
+    let said = told(&place, "d", &from);
+    assert!(said.contains("not those that the cache says"), "{said}");
+    place.good("c", &["store", "verify"]);
 }
 
 #[test]

@@ -341,7 +341,7 @@ fn row_67_a_login_is_kept_in_a_private_file_and_shown_nowhere() {
         std::fs::write(folder.join("htpasswd"), output.stdout).unwrap();
         RegistryOptions {
             passwords: Some(folder.join("htpasswd")),
-            tls: None,
+            ..RegistryOptions::default()
         }
     });
     let registry = place.registry.authority().to_string();

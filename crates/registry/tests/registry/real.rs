@@ -147,8 +147,9 @@ fn htpasswd(place: &Path) -> std::path::PathBuf {
     path
 }
 
-/// A certificate for loopback signed by an authority of the test's own: authority, certificate, key.
-fn certificates(place: &Path) -> [std::path::PathBuf; 3] {
+/// A certificate for loopback and one for a client, signed by an authority of the test's own: authority, certificate,
+/// key, client's certificate, its key.
+fn certificates(place: &Path) -> [std::path::PathBuf; 5] {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -158,6 +159,10 @@ fn certificates(place: &Path) -> [std::path::PathBuf; 3] {
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(vec!["127.0.0.1".to_string(), "localhost".into()]).unwrap();
     let leaf_pem = leaf.signed_by(&key, &issuer).unwrap().pem();
+    let client_key = KeyPair::generate().unwrap();
+    let mut client = CertificateParams::new(Vec::new()).unwrap();
+    client.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let client_pem = client.signed_by(&client_key, &issuer).unwrap().pem();
     let write = |name: &str, text: String| {
         let path = place.join(name);
         std::fs::write(&path, text).unwrap();
@@ -167,16 +172,19 @@ fn certificates(place: &Path) -> [std::path::PathBuf; 3] {
         write("ca.pem", authority_pem),
         write("leaf.pem", leaf_pem),
         write("key.pem", key.serialize_pem()),
+        write("client.pem", client_pem),
+        write("client-key.pem", client_key.serialize_pem()),
     ]
 }
 
 #[test]
 fn row_34_tls_by_a_private_authority_and_a_password() {
     let place = tempfile::tempdir().unwrap();
-    let [ca, certificate, key] = certificates(place.path());
+    let [ca, certificate, key, ..] = certificates(place.path());
     let options = RegistryOptions {
         passwords: Some(htpasswd(place.path())),
         tls: Some((certificate, key)),
+        client_authority: None,
     };
     let server = RealRegistry::start(place.path(), &options);
     let name = reference(server.authority(), "private/app:t");
@@ -219,6 +227,57 @@ fn row_34_tls_by_a_private_authority_and_a_password() {
         mistrusting.repository(&name).unwrap().manifest(&name),
         "TLS failed",
     );
+}
+
+#[test]
+fn a_registry_that_wants_a_certificate_gets_the_one_of_the_settings() {
+    let place = tempfile::tempdir().unwrap();
+    let [ca, certificate, key, client_certificate, client_key] = certificates(place.path());
+    let options = RegistryOptions {
+        tls: Some((certificate, key)),
+        client_authority: Some(ca.clone()),
+        ..Default::default()
+    };
+    let server = RealRegistry::start(place.path(), &options);
+    let name = reference(server.authority(), "private/app:t");
+    let with = |entry: RegistryEntry| {
+        let mut settings = settings();
+        settings
+            .registries
+            .registry
+            .insert(server.authority().into(), entry);
+        Client::new(settings)
+    };
+    let stranger = RegistryEntry {
+        ca: Some(ca),
+        ..Default::default()
+    };
+    let known = RegistryEntry {
+        client_certificate: Some(client_certificate),
+        client_key: Some(client_key),
+        ..stranger.clone()
+    };
+    let content = noise(1 << 20, 12);
+    let client = with(known);
+    let pushed = push(&client, &name, &content, "t");
+    let repository = client.repository(&name).unwrap();
+    assert_eq!(repository.manifest(&name).unwrap().bytes, pushed.bytes);
+    let mut out = Vec::new();
+    repository.fetch_blob(&layer(&content), &mut out).unwrap();
+    assert!(out == content);
+    let mut settings = settings();
+    settings.retries = 0;
+    settings
+        .registries
+        .registry
+        .insert(server.authority().into(), stranger);
+    let refusal = Client::new(settings)
+        .repository(&name)
+        .unwrap()
+        .manifest(&name)
+        .err();
+    let said = refusal.expect("a stranger gets nothing").message;
+    assert!(said.contains(server.authority()), "{said}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use praxis_oci::{Descriptor, Digest, Manifest, media_type};
 use serde::{Deserialize, Serialize};
 
 use super::CacheSource;
+use super::inline::read_inline;
 use super::place::read_small;
 use crate::SolveError;
 
@@ -29,6 +30,9 @@ const VERSION: u32 = 1;
 pub(super) struct CacheConfig {
     version: u32,
     pub steps: Vec<CachedStep>,
+    /// Whether it was part of an image's configuration: listings are made of the layers then.
+    #[serde(skip)]
+    pub inline: bool,
 }
 
 /// The result of one step.
@@ -72,6 +76,7 @@ impl CacheConfig {
         CacheConfig {
             version: VERSION,
             steps: steps.into_values().collect(),
+            inline: false,
         }
     }
 
@@ -112,6 +117,13 @@ impl CacheConfig {
         }
         let manifest = manifest_of(&bytes).map_err(&wrong)?;
         let config = read_small(source, &manifest.config, CONFIG_LIMIT).map_err(&wrong)?;
+        if manifest.config.media_type != CONFIG {
+            return Ok(CacheConfig {
+                version: VERSION,
+                steps: read_inline(&manifest, &config).map_err(&wrong)?,
+                inline: true,
+            });
+        }
         let config: CacheConfig =
             serde_json::from_slice(&config).map_err(|error| wrong(format!("its configuration: {error}")))?;
         if config.version != VERSION {
@@ -139,7 +151,8 @@ fn manifest_of(bytes: &[u8]) -> Result<Manifest, String> {
     }
     let manifest: Manifest =
         serde_json::from_value(value).map_err(|error| format!("its manifest: {error}"))?;
-    if manifest.config.media_type != CONFIG {
+    let known = [CONFIG, media_type::CONFIG, media_type::DOCKER_CONFIG];
+    if !known.contains(&manifest.config.media_type.as_str()) {
         return Err(format!(
             "no cache of praxis: its configuration is {}, not {CONFIG}",
             manifest.config.media_type

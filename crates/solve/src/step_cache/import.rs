@@ -27,6 +27,8 @@ const PATIENCE: usize = 4;
 pub struct ImportedCache {
     source: Box<dyn CacheSource>,
     steps: BTreeMap<Digest, CachedStep>,
+    /// Whether listings are made of layers, which are fetched for it.
+    inline: bool,
     /// Layers that turned out damaged.
     refused: Mutex<BTreeSet<Digest>>,
     /// Content was needed of a layer that is only described: such layers do not serve any more.
@@ -43,6 +45,7 @@ impl ImportedCache {
         let config = CacheConfig::read(source.as_ref())?;
         Ok(ImportedCache {
             source,
+            inline: config.inline,
             steps: config.steps.into_iter().map(|step| (step.key, step)).collect(),
             refused: Mutex::default(),
             described_is_not_enough: AtomicBool::new(false),
@@ -66,6 +69,15 @@ impl ImportedCache {
         }
         if !self.is_usable(step) {
             return None;
+        }
+        if self.inline {
+            let carried = Carried {
+                cache: self.clone(),
+                step: step.clone(),
+                fetching: Mutex::default(),
+            };
+            carried.fetch(&workshop.store).ok()?;
+            return Some(LayerHandle::stored(workshop, id));
         }
         if let Err(why) = self.bring_listing(&workshop.store, &step.listing) {
             self.refuse(&id, &why);
@@ -207,6 +219,9 @@ impl Carried {
         }
         if Digest::of(&listed.encode()) != *id {
             return Err(damaged("its files are not those that the cache says"));
+        }
+        if self.cache.inline {
+            store.put_listing(&listed).map_err(failed)?;
         }
         let layer_blob = LayerBlob {
             descriptor: plain(blob),

@@ -7,11 +7,13 @@
 mod export;
 mod format;
 mod import;
+mod inline;
 mod layout;
 mod place;
 
 pub use export::{CacheMode, export_cache};
 pub(crate) use import::Carried;
 pub use import::ImportedCache;
+pub(crate) use inline::{INLINE_CACHE, InlineStep, inline_steps};
 pub use layout::{CacheDirectory, CacheDirectoryWriter};
 pub use place::{CacheSink, CacheSource};
