@@ -46,11 +46,11 @@ impl Reference {
         format!("{}/{}", self.domain, self.path)
     }
 
-    /// The short form people write: without `docker.io/library/`.
+    /// The short form people write, without `docker.io/library/`, unless it would name another registry.
     pub fn familiar(&self) -> String {
         let mut text = match (self.domain.as_str(), self.path.strip_prefix("library/")) {
             ("docker.io", Some(short)) if !short.contains('/') => short.to_string(),
-            ("docker.io", _) => self.path.clone(),
+            ("docker.io", _) if !begins_with_domain(&self.path) => self.path.clone(),
             _ => self.name(),
         };
         if let Some(tag) = &self.tag {
@@ -123,13 +123,7 @@ impl FromStr for Reference {
             return Err(wrong("it is empty"));
         }
         let (domain, path) = match name.split_once('/') {
-            Some((first, path))
-                if first.contains(['.', ':'])
-                    || first == "localhost"
-                    || first.bytes().any(|b| b.is_ascii_uppercase()) =>
-            {
-                (first, path.to_string())
-            }
+            Some((first, path)) if is_domain(first) => (first, path.to_string()),
             Some(_) => ("docker.io", name.to_string()),
             None => ("docker.io", format!("library/{name}")),
         };
@@ -207,6 +201,15 @@ fn well_formed_domain(domain: &str) -> bool {
     host.split('.').all(label) && port_is_good
 }
 
+/// Whether the first part of a name is a registry's.
+fn is_domain(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+fn begins_with_domain(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(first, _)| is_domain(first))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +281,21 @@ mod tests {
             ),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_short_form_names_no_other_registry() {
+        for (text, short) in [
+            ("docker.io/library/a:1", "a:1"),
+            ("docker.io/a/b", "a/b"),
+            ("docker.io/evil.test/x", "docker.io/evil.test/x"),
+            ("docker.io/localhost/x", "docker.io/localhost/x"),
+            ("docker.io/library/a/b", "library/a/b"),
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.familiar(), short);
+            assert_eq!(short.parse::<Reference>().unwrap(), reference);
         }
     }
 

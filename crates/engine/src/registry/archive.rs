@@ -346,19 +346,13 @@ fn docker_list(root: &FetchedManifest, name: Option<&str>) -> Result<Vec<u8>, En
         .with_hint("use oci-archive:, or copy the digest of one platform's image"));
     };
     let file = |blob: &Descriptor| format!("{BLOBS}{}", blob.digest.hex());
-    let names = name.map(normal);
+    let short = |name: &str| {
+        name.parse::<Reference>()
+            .map_or_else(|_| name.to_string(), |name| name.with_default_tag().familiar())
+    };
     let image = DockerImage {
         config: file(&manifest.config),
-        repo_tags: Some(
-            names
-                .iter()
-                .map(|name| {
-                    name.strip_prefix("docker.io/library/")
-                        .unwrap_or(name)
-                        .to_string()
-                })
-                .collect(),
-        ),
+        repo_tags: Some(name.map(short).into_iter().collect()),
         layers: manifest.layers.iter().map(file).collect(),
     };
     serde_json::to_vec(&[image]).map_err(|error| RegistryError::of_machine(error.to_string()).into())

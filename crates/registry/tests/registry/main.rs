@@ -1,6 +1,7 @@
 //! The client against registries that lie, and against a real one.
 
 mod hostile;
+mod network;
 mod real;
 mod tokens;
 mod uploads;
