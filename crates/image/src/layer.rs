@@ -1,7 +1,8 @@
 use std::io::{self, Read};
 
 use praxis_layer::{
-    ArchiveEntry, LayerError, Limits, Listing, Tree, decompress, index_layer_over, read_archive,
+    ArchiveEntry, FileObserver, LayerError, Limits, Listing, Tree, decompress, index_layer_observed,
+    index_layer_over, read_archive,
 };
 use praxis_oci::Hasher;
 
@@ -55,6 +56,20 @@ impl OpenedImage {
             })
         })
         .map(drop)
+    }
+
+    /// As [`OpenedImage::read_layer`], showing `observe` every regular file with its content. What was shown is verified
+    /// only when this has succeeded.
+    pub fn observe_layer(
+        &self,
+        index: usize,
+        below: &Tree,
+        observe: &mut FileObserver<'_>,
+    ) -> Result<ReadLayer, ImageError> {
+        self.with_layer(index, |reader| {
+            index_layer_observed(reader, &Limits::default(), Some(below), observe)
+        })
+        .map(|(listing, stored, tar)| ReadLayer { listing, stored, tar })
     }
 
     /// Reads all layers into the tree that a container would see.

@@ -52,7 +52,21 @@ pub fn index_layer_over(
     limits: &Limits,
     lower: Option<&Tree>,
 ) -> Result<Listing, LayerError> {
-    assemble(reader, limits, lower, None)
+    assemble(reader, limits, lower, None, None)
+}
+
+/// Sees each regular file of a layer, with its content, while the layer is read.
+pub type FileObserver<'a> = dyn FnMut(&Entry, &mut dyn Read) -> Result<(), LayerError> + 'a;
+
+/// As [`index_layer_over`]; `observe` is shown every regular file where it will lie, with the digest of nothing for its
+/// content, and may read as much of it as it likes. A later member may replace what was shown.
+pub fn index_layer_observed(
+    reader: impl Read + Send,
+    limits: &Limits,
+    lower: Option<&Tree>,
+    observe: &mut FileObserver<'_>,
+) -> Result<Listing, LayerError> {
+    assemble(reader, limits, lower, None, Some(observe))
 }
 
 /// Unpacks the uncompressed tar of a layer into `directory`, which is empty, in overlayfs format, and returns its
@@ -77,7 +91,7 @@ pub fn extract_layer_over(
     lower: Option<&Tree>,
 ) -> Result<Listing, LayerError> {
     let mut snapshot = Snapshot::new(directory, ownership);
-    let listing = assemble(reader, limits, lower, Some(&mut snapshot))?;
+    let listing = assemble(reader, limits, lower, Some(&mut snapshot), None)?;
     snapshot.finish(&listing, lower)?;
     Ok(listing)
 }
@@ -87,6 +101,7 @@ fn assemble(
     limits: &Limits,
     lower: Option<&Tree>,
     mut disk: Option<&mut Snapshot<'_>>,
+    mut observe: Option<&mut FileObserver<'_>>,
 ) -> Result<Listing, LayerError> {
     read_ahead(reader, |reader| {
         let mut archive = Archive::new(reader, limits);
@@ -97,7 +112,10 @@ fn assemble(
                 Some(Marker::Opaque) => assembly.mark_opaque(member.path.parent().unwrap_or_default()),
                 Some(Marker::Whiteout(path)) => assembly.whiteout(path),
                 Some(Marker::Reserved) => {}
-                None => place(&mut assembly, member, &mut archive, disk.as_deref_mut())?,
+                None => {
+                    let (disk, observe) = (disk.as_deref_mut(), observe.as_deref_mut());
+                    place(&mut assembly, member, &mut archive, disk, observe)?;
+                }
             }
         }
         archive.drain()?;
@@ -111,6 +129,7 @@ fn place(
     member: ArchiveEntry,
     content: &mut dyn Read,
     mut disk: Option<&mut Snapshot<'_>>,
+    observe: Option<&mut FileObserver<'_>>,
 ) -> Result<(), LayerError> {
     if let ArchiveKind::Hardlink { target } = &member.kind {
         let target = direct(assembly, target, &member.path)?;
@@ -138,9 +157,10 @@ fn place(
     match (&mut entry.kind, disk) {
         (Kind::Directory { .. }, Some(disk)) => disk.make_directory(&entry.path),
         (Kind::File { .. }, disk) => {
-            let (length, digest) = match disk {
-                Some(disk) => disk.file(&entry, content)?,
-                None => hash(content)?,
+            let (length, digest) = match (disk, observe) {
+                (Some(disk), _) => disk.file(&entry, content)?,
+                (None, Some(observe)) => observed(&entry, content, observe)?,
+                (None, None) => hash(content)?,
             };
             assembly.set_content(&entry.path, length, digest);
             Ok(())
@@ -166,6 +186,34 @@ fn hash(content: &mut dyn Read) -> Result<(u64, Digest), LayerError> {
     let mut hasher = Hasher::new();
     io::copy(content, &mut hasher).map_err(crate::decompress::read_failed)?;
     Ok((hasher.length(), hasher.finish()))
+}
+
+/// Shows `entry` to `observe` and hashes all of its content, also what that leaves unread.
+fn observed(
+    entry: &Entry,
+    content: &mut dyn Read,
+    observe: &mut FileObserver<'_>,
+) -> Result<(u64, Digest), LayerError> {
+    let mut hashing = Hashing {
+        reader: content,
+        hasher: Hasher::new(),
+    };
+    observe(entry, &mut hashing)?;
+    io::copy(&mut hashing, &mut io::sink()).map_err(crate::decompress::read_failed)?;
+    Ok((hashing.hasher.length(), hashing.hasher.finish()))
+}
+
+struct Hashing<'a> {
+    reader: &'a mut dyn Read,
+    hasher: Hasher,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
 }
 
 fn layer_entry(member: ArchiveEntry) -> Result<Entry, LayerError> {
