@@ -18,7 +18,7 @@ use praxis_store::{Store, StoredImage};
 
 use crate::emulation::can_start;
 use crate::outputs::put_index;
-use crate::{BuildResponse, Engine, EngineError, Site};
+use crate::{BaseOrigin, BuildResponse, Engine, EngineError, Site};
 
 /// What `praxis base …` asks for.
 #[derive(Clone, Debug, Default)]
@@ -187,7 +187,13 @@ impl Engine {
             created_by: format!("praxis base build {}", lock.recipe),
             settle: Box::new(move |listing| built.settle(listing)),
         };
-        Ok(make_base(self.workplace(store.clone()), source, events, cancel)?)
+        let image = make_base(self.workplace(store.clone()), source, events, cancel)?;
+        let origin = BaseOrigin {
+            base_architecture: architecture.into(),
+            base_lock: lock.render(),
+        };
+        store.put_origin(&image.manifest.digest, &origin)?;
+        Ok(image)
     }
 }
 
@@ -342,7 +348,7 @@ fn fetcher(site: &Site) -> Result<HttpFetch, EngineError> {
 }
 
 /// Debian's name of a platform's architecture.
-fn debian_architecture(platform: &Platform) -> Result<&'static str, EngineError> {
+pub(crate) fn debian_architecture(platform: &Platform) -> Result<&'static str, EngineError> {
     match (platform.architecture.as_str(), platform.variant.as_deref()) {
         ("amd64", _) => Ok("amd64"),
         ("arm64", _) => Ok("arm64"),

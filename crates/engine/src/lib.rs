@@ -8,6 +8,7 @@ mod base;
 mod build;
 mod caches;
 mod container;
+mod components;
 mod contexts;
 mod emulation;
 mod engine;
@@ -34,6 +35,7 @@ pub use build::BuildTarget;
 pub use caches::{CacheFrom, CachePlace, CacheTo};
 pub use container::{RunEnd, RunRequest};
 pub use emulation::{emulated_processors, has_handlers, own_emulators, wants_own_emulators};
+pub use components::BaseOrigin;
 pub use engine::{Engine, Settings};
 pub use error::EngineError;
 pub use explain::Explanation;
@@ -58,6 +60,9 @@ pub use praxis_ledger::{
     write_export,
 };
 pub use praxis_sandbox::{Exit, Input, Limits};
+pub use praxis_sbom::{
+    CYCLONEDX, Component, ComponentKind, Inventory, SPDX, SbomDifference, cyclonedx, spdx,
+};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use registry::{

@@ -75,6 +75,9 @@ pub struct Origin {
     pub bases: Vec<RecordedBase>,
     /// What made each layer, the lowest first.
     pub layers: Vec<RecordedLayer>,
+    /// Of an image that adds nothing to a base of Debian packages: what that was made from.
+    #[serde(flatten)]
+    pub base: Option<crate::BaseOrigin>,
 }
 
 /// Where a context was.
@@ -197,6 +200,7 @@ impl Built<'_> {
             docker_media_types: self.output.docker_media_types,
             bases: bases(self.plan),
             layers: layers(self.plan),
+            base: None,
         }
     }
 

@@ -192,6 +192,7 @@ impl<'a> Target<'a> {
                 origin.labels.insert(key.into(), value.clone());
             }
         }
+        origin.base = store.origin(manifest);
         // An image that adds nothing to its base is the base: what is known of that says more.
         let is_base = origin.bases.iter().any(|base| base.manifest == *manifest);
         if is_base && store.origin::<crate::origin::Origin>(manifest).is_some() {

@@ -37,8 +37,8 @@ pub use decompress::{Format, decompress, detect};
 pub use entry::{Entry, Kind, Timestamp, TreePath};
 pub use error::LayerError;
 pub use extract::{
-    FileObserver, Marker, extract_layer, extract_layer_over, index_layer, index_layer_observed, index_layer_over,
-    marker,
+    FileObserver, Marker, extract_layer, extract_layer_over, index_layer, index_layer_observed,
+    index_layer_over, marker,
 };
 pub use limits::Limits;
 pub use listing::Listing;

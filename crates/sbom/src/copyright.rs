@@ -118,8 +118,11 @@ fn debian_id(name: &str) -> Option<String> {
         return Some(known.into());
     }
     gnu_id(&lower).or_else(|| {
-        let id = spdx::license_id(name).filter(|id| !id.is_deprecated())?;
-        Some(id.name.into())
+        let mut all = spdx::identifiers::LICENSES.iter();
+        let found = all.find(|one| one.name.eq_ignore_ascii_case(name))?;
+        spdx::license_id(found.name)
+            .filter(|id| !id.is_deprecated())
+            .map(|id| id.name.into())
     })
 }
 

@@ -157,7 +157,7 @@ mod tests {
     /// A view in the place of the table could compute for ever.
     #[test]
     fn row_38_views_are_not_asked() {
-        let database = Connection::open_in_memory().unwrap();
+        let mut database = Connection::open_in_memory().unwrap();
         database
             .execute_batch(
                 "CREATE VIEW Packages AS WITH RECURSIVE c(hnum) AS (SELECT 1 UNION ALL SELECT hnum + 1 FROM c) \

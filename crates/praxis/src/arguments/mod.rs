@@ -14,6 +14,7 @@ mod limits;
 mod output;
 mod prune;
 mod registry;
+mod sbom;
 mod secret;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use registry::{
     CopyOptions, LoginOptions, LogoutOptions, PullOptions, PushOptions, ReferrersCommand, RegistryOptions,
     TagsOptions,
 };
+pub use sbom::{SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 
 /// Container images you can prove.
@@ -107,6 +109,8 @@ pub enum Command {
     Diff(DiffOptions),
     /// Tell which layer and which line of a Dockerfile put a file into an image
     Explain(ExplainOptions),
+    /// List what an image is made of: SPDX, CycloneDX or a table
+    Sbom(SbomOptions),
     /// Build an image again from what it was built from, and compare
     Reproduce(Box<ReproduceOptions>),
     /// Show, verify and export the ledger: what was built, checked, tested, pinned, released

@@ -19,6 +19,7 @@ mod record;
 mod registry;
 mod reproduce;
 mod run;
+mod sbom;
 mod store;
 mod test;
 mod tree;
@@ -138,6 +139,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Graph(options) => graph::run(&options, &surroundings)?,
         Command::Tree(options) => tree::run(&options, &surroundings)?,
         Command::Diff(options) => return diff::run(&options, &surroundings),
+        Command::Sbom(options) => return sbom::run(&options, &surroundings),
         Command::Reproduce(options) => return reproduce::run(&options, &surroundings),
         Command::Explain(options) => explain::run(&options, &surroundings)?,
         Command::Doctor(format) => {
