@@ -30,8 +30,8 @@ impl System {
             .find_map(|path| files.text(path))?;
         let value = |name: &str| {
             let lines = text.lines().map(str::trim);
-            let found = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            found.last().map(unquoted).unwrap_or_default()
+            let mut found = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            found.next_back().map(unquoted).unwrap_or_default()
         };
         let system = System {
             id: value("ID"),
