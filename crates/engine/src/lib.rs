@@ -22,6 +22,7 @@ mod ledger;
 mod loan;
 mod origin;
 mod outputs;
+mod provenance;
 mod registry;
 mod reproduce;
 mod request;
@@ -65,6 +66,7 @@ pub use praxis_sbom::{
 };
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
+pub use provenance::{PROVENANCE, missing_materials};
 pub use registry::{
     ArchiveFormat, CopyOutcome, CopyRequest, FetchedArtifact, FetchedBlob, Place, PullRequest, Referrer,
     RegistryAccess,

@@ -38,7 +38,7 @@ pub use registry::{
     CopyOptions, LoginOptions, LogoutOptions, PullOptions, PushOptions, ReferrersCommand, RegistryOptions,
     TagsOptions,
 };
-pub use sbom::{SbomFormat, SbomOptions};
+pub use sbom::{ProvenanceMode, ProvenanceOptions, SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 
 /// Container images you can prove.
@@ -111,6 +111,8 @@ pub enum Command {
     Explain(ExplainOptions),
     /// List what an image is made of: SPDX, CycloneDX or a table
     Sbom(SbomOptions),
+    /// Write what an image was made from as SLSA provenance
+    Provenance(ProvenanceOptions),
     /// Build an image again from what it was built from, and compare
     Reproduce(Box<ReproduceOptions>),
     /// Show, verify and export the ledger: what was built, checked, tested, pinned, released

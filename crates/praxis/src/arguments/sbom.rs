@@ -42,3 +42,33 @@ pub enum SbomFormat {
     #[default]
     Table,
 }
+
+/// Options of `praxis provenance`.
+#[derive(Debug, Args)]
+pub struct ProvenanceOptions {
+    /// The image, as for `praxis inspect`; it must have been built in this store.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// How much it says: max also has values of build arguments, the Dockerfile and the steps.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub mode: ProvenanceMode,
+    /// Who built it, as an address.
+    #[arg(long, value_name = "URI")]
+    pub builder_id: Option<String>,
+    /// Write to FILE instead of standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Platform.
+    #[command(flatten)]
+    pub platform: PlatformOption,
+}
+
+/// How much a provenance says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProvenanceMode {
+    /// Names of build arguments, no steps.
+    #[default]
+    Min,
+    /// Everything but secrets.
+    Max,
+}

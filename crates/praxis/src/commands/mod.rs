@@ -15,6 +15,7 @@ mod layers_picture;
 mod ledger;
 mod manual;
 mod pin;
+mod provenance;
 mod record;
 mod registry;
 mod reproduce;
@@ -139,6 +140,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Graph(options) => graph::run(&options, &surroundings)?,
         Command::Tree(options) => tree::run(&options, &surroundings)?,
         Command::Diff(options) => return diff::run(&options, &surroundings),
+        Command::Provenance(options) => provenance::run(&options, &surroundings)?,
         Command::Sbom(options) => return sbom::run(&options, &surroundings),
         Command::Reproduce(options) => return reproduce::run(&options, &surroundings),
         Command::Explain(options) => explain::run(&options, &surroundings)?,

@@ -1,5 +1,6 @@
 //! The real program on real Dockerfiles: one digest from everywhere, nothing left behind, nothing done twice.
 
+mod attested;
 mod bad_input;
 mod bases;
 mod bench;
