@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use praxis_solve::{Crew, ErrorKind, Event, Events, Job, Promise, Solution, SolveError, Turns};
 use praxis_store::Store;
 
+use crate::caches::Caching;
 use crate::history::Recorder;
 use crate::outputs::Outputs;
 use crate::registry::{Remote, missing_images};
@@ -252,13 +253,21 @@ impl Group<'_> {
     }
 
     fn attempt(&self, cancel: &AtomicBool) -> Result<Vec<BuildResponse>, Failure> {
-        let mut solved = self.solve(cancel)?.into_iter();
+        let solved = self.solve(cancel)?;
+        let mut rest = solved.as_slice();
+        let builds = self.targets.iter().map(|target| {
+            let (own, others) = rest.split_at(target.variants.len());
+            rest = others;
+            (target.request, own)
+        });
+        let builds: Vec<Caching<'_>> = builds.collect();
         let mut responses = Vec::new();
         for (index, target) in self.targets.iter().enumerate() {
-            let solutions: Vec<Solution> = solved.by_ref().take(target.variants.len()).collect();
             let outputs = Outputs {
                 target,
-                solutions: &solutions,
+                solutions: builds[index].1,
+                index,
+                builds: &builds,
                 store: &self.store,
             };
             let response = outputs.write();

@@ -62,6 +62,9 @@ pub struct Origin {
     pub epoch_given: bool,
     /// Compression of its layers.
     pub compression: Compression,
+    /// Its level, if it is not the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression_level: Option<u8>,
     /// Whether the layers of its base were compressed anew.
     #[serde(default)]
     pub force_compression: bool,
@@ -195,6 +198,7 @@ impl Built<'_> {
             epoch: self.epoch.seconds,
             epoch_given: self.epoch.given,
             compression: self.output.compression,
+            compression_level: self.output.compression_level,
             force_compression: self.output.force_compression,
             inline_cache: crate::caches::is_inline(self.request),
             docker_media_types: self.output.docker_media_types,

@@ -11,7 +11,7 @@ use praxis_solve::{
 };
 use praxis_store::{Store, StoredImage};
 
-use crate::caches;
+use crate::caches::{self, Caching};
 use crate::target::{Target, layer_compression};
 use crate::{Annotation, AnnotationKind, BuildGraph, BuildResponse, EngineError, Output, OutputKind};
 
@@ -19,6 +19,10 @@ use crate::{Annotation, AnnotationKind, BuildGraph, BuildResponse, EngineError, 
 pub(crate) struct Outputs<'a> {
     pub target: &'a Target<'a>,
     pub solutions: &'a [Solution],
+    /// Position of the target among all that are built as one.
+    pub index: usize,
+    /// All of them, for what they write together.
+    pub builds: &'a [Caching<'a>],
     pub store: &'a Arc<Store>,
 }
 
@@ -54,10 +58,9 @@ impl Outputs<'_> {
             let set = made.iter().find(|(of, _)| std::ptr::eq(*of, output));
             self.export(output, set.map(|(_, set)| set))?;
         }
-        let (request, solved) = (self.target.request, self.solutions.iter().collect::<Vec<_>>());
         caches::export(
-            request,
-            &solved,
+            self.index,
+            self.builds,
             self.target.compression(),
             self.store,
             self.target.events,
@@ -99,6 +102,7 @@ impl Outputs<'_> {
                 annotations: of_manifest.clone(),
                 descriptor_annotations: of(AnnotationKind::ManifestDescriptor),
                 compression: layer_compression(output.compression),
+                compression_level: output.compression_level,
                 force_compression: output.force_compression,
                 inline_cache: caches::is_inline(request),
                 docker_media_types: output.docker_media_types,

@@ -242,6 +242,7 @@ impl Rebuild<'_> {
                 _ => build.context_epoch = Some(origin.epoch),
             }
             output.compression = origin.compression;
+            output.compression_level = origin.compression_level;
             output.force_compression = origin.force_compression;
             build.cache_to.extend(origin.inline_cache.then(CacheTo::inline));
             output.docker_media_types = origin.docker_media_types;

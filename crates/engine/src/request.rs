@@ -178,6 +178,8 @@ pub struct Output {
     pub tar: bool,
     /// `compression=`.
     pub compression: Compression,
+    /// `compression-level=`; the usual one if there is none.
+    pub compression_level: Option<u8>,
     /// `force-compression=`: layers of bases get the compression too, with the same content.
     pub force_compression: bool,
     /// `oci-mediatypes=false`: manifests, configurations and layers have Docker's media types.

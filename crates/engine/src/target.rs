@@ -71,6 +71,7 @@ impl<'a> Target<'a> {
         cancel: &AtomicBool,
     ) -> Result<Target<'a>, EngineError> {
         let tags = tags(&request.tags)?;
+        caches::refuse_levels(request)?;
         let (site, secrets) = (loan(&request.site), secrets(request));
         let access = Access {
             site: &site,

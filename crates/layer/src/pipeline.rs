@@ -42,12 +42,14 @@ impl Blocks {
 /// Runs `produce` on its own thread and writes what it sends.
 pub fn run(
     compression: Compression,
+    level: Option<u8>,
     threads: usize,
     reuse: Option<&dyn BlockReuse>,
     out: &mut dyn Write,
     produce: impl FnOnce(&Blocks) -> Result<(), LayerError> + Send,
 ) -> Result<WrittenLayer, LayerError> {
     let threads = threads.clamp(1, 64);
+    let level = level.or(compression.usual_level()).unwrap_or(0);
     let (jobs, job_queue) = sync_channel::<Job>(threads);
     let (order, ordered) = sync_channel(2 * threads);
     let (tar, tar_blocks) = sync_channel::<Arc<Vec<u8>>>(threads + 1);
@@ -55,7 +57,7 @@ pub fn run(
     thread::scope(|scope| {
         for _ in 0..threads {
             let queue = job_queue.clone();
-            scope.spawn(move || work(&queue, Packer::new(compression, reuse)));
+            scope.spawn(move || work(&queue, Packer::new(compression, level, reuse)));
         }
         drop(job_queue);
         let hasher = scope.spawn(move || {

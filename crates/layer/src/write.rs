@@ -45,7 +45,7 @@ pub fn write_layer(
     reuse: Option<&dyn BlockReuse>,
     out: &mut dyn Write,
 ) -> Result<WrittenLayer, LayerError> {
-    pipeline::run(compression, threads, reuse, out, |blocks| {
+    pipeline::run(compression, None, threads, reuse, out, |blocks| {
         let mut tar = Tar {
             blocks,
             buffer: Vec::with_capacity(2 * LARGE_BLOCK),
@@ -57,14 +57,16 @@ pub fn write_layer(
     })
 }
 
-/// Compresses a tar as it is. The bytes depend on those of the tar and the compression alone, never on `threads`.
+/// Compresses a tar as it is, at the usual level if none is given. The bytes depend on those of the tar, the compression
+/// and the level alone, never on `threads`.
 pub fn compress_tar(
     tar: &mut (dyn Read + Send),
     compression: Compression,
+    level: Option<u8>,
     threads: usize,
     out: &mut dyn Write,
 ) -> Result<WrittenLayer, LayerError> {
-    pipeline::run(compression, threads, None, out, |blocks| {
+    pipeline::run(compression, level, threads, None, out, |blocks| {
         loop {
             let mut block = vec![0; LARGE_BLOCK];
             let got = read_full(tar, &mut block)

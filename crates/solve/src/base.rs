@@ -112,6 +112,7 @@ pub fn make_base(
         annotations: Default::default(),
         descriptor_annotations: Default::default(),
         compression: Compression::Gzip,
+        compression_level: None,
         force_compression: false,
         docker_media_types: false,
         created: source.epoch,

@@ -18,6 +18,8 @@ pub struct ImageSettings {
     pub descriptor_annotations: BTreeMap<String, String>,
     /// Compression of new layers.
     pub compression: Compression,
+    /// Its level; the usual one if there is none.
+    pub compression_level: Option<u8>,
     /// Whether layers of bases get it too.
     pub force_compression: bool,
     /// Whether media types are Docker's.
@@ -54,8 +56,8 @@ impl Solution {
             .layers
             .iter()
             .map(|layer| match settings.force_compression {
-                true => layer.forced_blob(settings.compression),
-                false => layer.blob(settings.compression),
+                true => layer.forced_blob(settings.compression, settings.compression_level),
+                false => layer.blob_at(settings.compression, settings.compression_level),
             })
             .collect::<Result<_, _>>()?;
         let (manifest_type, config_type) = match settings.docker_media_types {

@@ -353,18 +353,41 @@ impl LayerHandle {
         Ok(blob)
     }
 
-    /// The blob in this compression, also of a layer from elsewhere: the same tar, compressed again.
-    pub fn forced_blob(&self, compression: Compression) -> Result<LayerBlob, SolveError> {
-        let own = match &self.foreign {
-            Some(foreign) => &foreign.blob,
-            None => return self.blob(compression),
-        };
-        if own.descriptor.media_type == media_type_of(compression) {
-            return Ok(own.clone());
+    /// The blob at a level that may not be the usual one. A layer from elsewhere keeps its own. It is made of the usual
+    /// blob, which stays what the layer is known by: builds that ask for no level have the same bytes as ever.
+    pub fn blob_at(&self, compression: Compression, level: Option<u8>) -> Result<LayerBlob, SolveError> {
+        let usual = self.blob(compression)?;
+        match level.filter(|level| compression.usual_level() != Some(*level)) {
+            Some(level) if self.foreign.is_none() => self.repacked(&usual, compression, Some(level)),
+            _ => Ok(usual),
         }
+    }
+
+    /// The blob in this compression, also of a layer from elsewhere: the same tar, compressed again.
+    pub fn forced_blob(&self, compression: Compression, level: Option<u8>) -> Result<LayerBlob, SolveError> {
+        let level = level.filter(|level| compression.usual_level() != Some(*level));
+        match &self.foreign {
+            Some(foreign) if foreign.blob.descriptor.media_type == media_type_of(compression) => {
+                Ok(foreign.blob.clone())
+            }
+            Some(foreign) => self.repacked(&foreign.blob, compression, level),
+            None => self.blob_at(compression, level),
+        }
+    }
+
+    /// `own` compressed again; the store remembers it.
+    fn repacked(
+        &self,
+        own: &LayerBlob,
+        compression: Compression,
+        level: Option<u8>,
+    ) -> Result<LayerBlob, SolveError> {
         let mut hasher = Hasher::new();
         hasher.field(b"recompressed 1");
         hasher.field(form_of(compression).as_bytes());
+        if let Some(level) = level {
+            hasher.field(&[level]);
+        }
         hasher.update(own.descriptor.digest.as_bytes());
         let key = hasher.finish();
         let store = &self.workshop.store;
@@ -374,19 +397,24 @@ impl LayerHandle {
             if let Some(known) = known.filter(there) {
                 return Ok(known);
             }
-            let blob = self.recompress(own, compression)?;
+            let blob = self.recompress(own, compression, level)?;
             store.put_record(&key, &blob)?;
             Ok(blob)
         })
     }
 
-    fn recompress(&self, own: &LayerBlob, compression: Compression) -> Result<LayerBlob, SolveError> {
+    fn recompress(
+        &self,
+        own: &LayerBlob,
+        compression: Compression,
+        level: Option<u8>,
+    ) -> Result<LayerBlob, SolveError> {
         let store = &self.workshop.store;
         let file = store.open_blob(&own.descriptor.digest, own.descriptor.size)?;
         let mut tar = praxis_layer::decompress(BufReader::new(file), &Limits::default())?;
         let mut writer = BufWriter::with_capacity(256 << 10, store.blob_writer()?.without_hashing());
         let threads = self.workshop.threads;
-        let written = praxis_layer::compress_tar(&mut tar, compression, threads, &mut writer)?;
+        let written = praxis_layer::compress_tar(&mut tar, compression, level, threads, &mut writer)?;
         let broken = |error: io::Error| SolveError::io("write", store.root())(error);
         writer.flush().map_err(broken)?;
         let writer = writer.into_inner().map_err(|error| broken(error.into_error()))?;

@@ -270,7 +270,7 @@ impl Store {
                 self.evict_snapshot(&id);
             }
         }
-        let sealed = [self.area("records"), self.area("builds")];
+        let sealed = ["records", "builds", "origins"].map(|area| self.area(area));
         for path in sealed.iter().flat_map(|area| files_below(area)) {
             report.records += 1;
             if fs::read(&path).ok().as_deref().and_then(unseal).is_none() {

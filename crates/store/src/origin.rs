@@ -53,4 +53,18 @@ mod tests {
         store.sweep_origins();
         assert_eq!(store.origin::<String>(&manifest), None);
     }
+
+    #[test]
+    fn a_damaged_origin_is_found_and_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::open(place.path()).unwrap();
+        let manifest = store.put_blob("x", b"manifest").unwrap().digest;
+        store.put_origin(&manifest, &"here").unwrap();
+        assert!(store.verify().damage.is_empty());
+        let path = store.origin_path(&manifest);
+        fs::write(&path, fs::read(&path).unwrap().split_last().unwrap().1).unwrap();
+        let damage = store.verify().damage;
+        assert!(damage.len() == 1 && damage[0].what == path.display().to_string());
+        assert!(store.verify().damage.is_empty() && !path.exists());
+    }
 }

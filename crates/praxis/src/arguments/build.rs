@@ -45,7 +45,7 @@ pub struct BuildOptions {
     pub platforms: Vec<Platform>,
 
     /// Where the result goes: type=oci|docker|local|tar[,dest=PATH][,tar=false][,compression=gzip|zstd|uncompressed]
-    /// [,force-compression=true][,oci-mediatypes=false][,annotation[-TYPE][[PLATFORM]].KEY=VALUE]; a path alone is
+    /// [,compression-level=N (gzip 0-9, zstd 1-22)][,force-compression=true][,oci-mediatypes=false][,annotation[-TYPE][[PLATFORM]].KEY=VALUE]; a path alone is
     /// type=local, - a tar on standard output. May be repeated.
     #[arg(short, long = "output", value_name = "OUTPUT", value_parser = parse_output)]
     pub outputs: Vec<OutputOption>,

@@ -53,6 +53,7 @@ pub fn parse_cache_to(text: &str) -> Result<CacheTo, String> {
             "ignore-error" => ignore_error = csv::boolean(&key, &value)?,
             "oci-mediatypes" | "image-manifest" if csv::boolean(&key, &value)? => {}
             "force-compression" => _ = csv::boolean(&key, &value)?,
+            "compression-level" => return Err(LEVEL.into()),
             _ => {
                 let known = "type, dest, ref, mode, compression and ignore-error";
                 return Err(unknown(&key, &value, known));
@@ -76,6 +77,10 @@ pub fn parse_cache_to(text: &str) -> Result<CacheTo, String> {
         ignore_error,
     })
 }
+
+/// Why `compression-level=` is refused.
+const LEVEL: &str = "compression-level is for outputs: layers in a cache are those that builds give out again, and another \
+                     level would change the digest of their images; leave it out";
 
 fn is_inline(text: &str) -> bool {
     csv::pairs(text).is_ok_and(|pairs| {
@@ -228,6 +233,7 @@ mod tests {
             ("type=local", "needs dest"),
             ("type=local,dest=", "is empty"),
             ("type=local,dest=a,mode=most", "min or max"),
+            ("type=local,dest=a,compression-level=9", "is for outputs"),
             ("dest=a", "needs a type"),
             ("type=local,dest=a,colour=red", "known are"),
         ] {

@@ -80,7 +80,7 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
         "force-compression" => given.output.force_compression = csv::boolean(key, &value)?,
         "platform-split" => given.output.platform_split = Some(csv::boolean(key, &value)?),
         "rewrite-timestamp" => _ = csv::boolean(key, &value)?,
-        "compression-level" => return Err(LEVEL.into()),
+        "compression-level" => given.output.compression_level = Some(level(&value)?),
         _ if key.starts_with("annotation") => {
             let rest = key.strip_prefix("annotation").unwrap_or(key);
             let name = match rest.strip_prefix('-') {
@@ -102,7 +102,7 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
         _ => {
             return Err(format!(
                 "{key}={value} is not supported: known are type, dest, tar, compression, \
-                 force-compression, oci-mediatypes, annotation.KEY, platform-split, name and rewrite-timestamp"
+                 compression-level, force-compression, oci-mediatypes, annotation.KEY, platform-split, name and rewrite-timestamp"
             ));
         }
     }
@@ -113,9 +113,33 @@ fn take_field(given: &mut Fields, key: &str, value: String) -> Result<(), String
 pub const PUSH: &str = "praxis does not push from a build: publishing is a release operation; name the image with --tag and \
                         run `praxis push`, or write an archive with --output type=oci,dest=FILE";
 
-/// Why `compression-level=` is refused.
-const LEVEL: &str = "compression-level is not supported: the level is part of what makes the same source give the same \
-                     bytes, so praxis has one for gzip and one for zstd; leave it out";
+fn level(value: &str) -> Result<u8, String> {
+    value.parse().map_err(|_| {
+        format!("compression-level={value}: expected a number, 0 to 9 for gzip and 1 to 22 for zstd")
+    })
+}
+
+/// Whether the compression has the level that is asked for.
+fn check_level(output: &Output) -> Result<(), String> {
+    let levels = match output.compression {
+        Compression::Gzip => 0..=9,
+        Compression::Zstd => 1..=22,
+        Compression::Uncompressed => {
+            return match output.compression_level {
+                Some(_) => Err("compression-level is for gzip and zstd: leave it out".into()),
+                None => Ok(()),
+            };
+        }
+    };
+    match output.compression_level {
+        Some(level) if !levels.contains(&level) => Err(format!(
+            "compression-level={level}: expected {} to {}",
+            levels.start(),
+            levels.end()
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// Reads the value of `compression=`.
 pub fn compression(value: &str) -> Result<Compression, String> {
@@ -133,6 +157,7 @@ pub fn compression(value: &str) -> Result<Compression, String> {
 }
 
 fn finish(given: Fields, text: &str) -> Result<OutputOption, String> {
+    check_level(&given.output)?;
     let kind = match given.kind.as_deref() {
         Some("oci") => OutputKind::Oci,
         Some("docker") => OutputKind::Docker,
@@ -245,6 +270,9 @@ mod tests {
             Some(false)
         );
         assert_eq!(parse_output("type=cacheonly").unwrap().output, None);
+        assert_eq!(zstd.compression_level, None);
+        let level = output("type=oci,dest=x,compression-level=19,compression=zstd");
+        assert_eq!(level.compression_level, Some(19));
     }
 
     #[test]
@@ -258,7 +286,13 @@ mod tests {
             ("type=squash,dest=x", "not supported"),
             ("dest=x,tar=true", "names no type"),
             ("type=oci,dest=x,compression=estargz", "use gzip"),
-            ("type=oci,compression-level=9", "same"),
+            ("type=oci,compression-level=10", "0 to 9"),
+            ("type=oci,compression=zstd,compression-level=0", "1 to 22"),
+            ("type=oci,compression-level=-1", "expected a number"),
+            (
+                "type=oci,compression=uncompressed,compression-level=1",
+                "leave it out",
+            ),
             ("type=oci,annotation-colour.a=b", "none of manifest"),
             ("type=oci,tar=maybe", "true or false"),
             ("type=oci,colour=red", "not supported"),

@@ -209,3 +209,47 @@ fn images_of_several_targets_stay_in_the_store_under_their_names() {
     }
     assert_eq!(metadata["app-b"]["image.name"], "localhost/app:b");
 }
+
+#[test]
+fn targets_that_write_to_one_cache_write_one_with_all() {
+    let place = Place::new();
+    place
+        .write(
+            "docker-bake.hcl",
+            "target \"app\" {\n  name = \"app-${v}\"\n  matrix = { v = [\"a\", \"b\", \"c\"] }\n  \
+             contexts = { base = \"oci-layout://base\" }\n  args = { V = v }\n  \
+             cache-to = [v == \"b\" ? \"type=local,dest=./cache,mode=max\" : \"type=local,dest=cache\"]\n  \
+             cache-from = [\"type=local,src=cache\"]\n}\n",
+        )
+        .write(
+            "Dockerfile",
+            "FROM base\nARG V\nRUN echo $V > /v && head -c 16 /dev/urandom > /chance\n",
+        );
+    let first = place.bake(&["app", "--metadata-file", "first.json"]).ok();
+    let other = place.path("other").display().to_string();
+    let second = place
+        .bake_with(
+            &[("PRAXIS_ROOT", &other)],
+            &["app", "--metadata-file", "second.json"],
+        )
+        .ok();
+    assert!(
+        !second.stderr.contains(" DONE "),
+        "{}\n{}",
+        first.stderr,
+        second.stderr
+    );
+    let digests = |name: &str| -> Vec<String> {
+        let metadata: serde_json::Value = serde_json::from_str(&place.read(name)).unwrap();
+        ["app-a", "app-b", "app-c"]
+            .iter()
+            .map(|app| {
+                metadata[app]["containerimage.digest"]
+                    .as_str()
+                    .unwrap()
+                    .to_string()
+            })
+            .collect()
+    };
+    assert_eq!(digests("first.json"), digests("second.json"));
+}

@@ -292,3 +292,64 @@ fn one_platform_is_an_index_on_request() {
     let no = bench.digest(&["--build-arg", "BUILDKIT_MULTI_PLATFORM=0"]);
     assert_eq!(no, alone);
 }
+
+#[test]
+fn levels_change_the_size_of_an_output_and_of_nothing_else() {
+    let bench = Bench::with("FROM base\nCOPY words /words\n");
+    let words: String = (0..60_000_u32)
+        .map(|n| format!("{} ", n.wrapping_mul(2_654_435_761) % 9973))
+        .collect();
+    bench.write("words", &words);
+    let usual = bench.digest(&["-t", "usual:1"]);
+    let level = |compression: &str, level: u8| {
+        format!(
+            "type=oci,tar=false,dest=out/{compression}{level},compression={compression},compression-level={level}"
+        )
+    };
+    let wanted = [
+        ("gzip", 0),
+        ("gzip", 1),
+        ("gzip", 4),
+        ("gzip", 9),
+        ("zstd", 1),
+        ("zstd", 3),
+        ("zstd", 22),
+    ];
+    let mut sizes = Vec::new();
+    for (compression, number) in wanted {
+        let output = level(compression, number);
+        let digest = bench.digest(&["-o", &output]);
+        let afresh = bench.digest_afresh("other", &["--jobs", "1", "-o", &output], "context");
+        assert_eq!(digest, afresh, "{compression} {number}");
+        assert_eq!(digest == usual, (compression, number) == ("gzip", 4));
+        let layout = format!(
+            "oci:{}",
+            bench.path(&format!("out/{compression}{number}")).display()
+        );
+        let manifest = json(&skopeo(&["inspect", "--raw", &layout]));
+        sizes.push(manifest["layers"][1]["size"].as_u64().unwrap());
+        let copy = format!("oci:{}", bench.path("out/copy").display());
+        skopeo(&["copy", "-q", "--dest-decompress", &layout, &copy]);
+    }
+    assert!(sizes[0] > sizes[1] && sizes[1] > sizes[3], "{sizes:?}");
+    assert!(
+        sizes[4..].is_sorted_by(|a, b| a >= b) && sizes[4] > sizes[6],
+        "{sizes:?}"
+    );
+    assert_eq!(bench.digest(&[]), usual);
+    bench.digest(&["-t", "small:1", "-o", &level("zstd", 22)]);
+    let mut command = bench.praxis("store");
+    command.args(["reproduce", "small:1", "--progress", "quiet"]);
+    let again = run(command);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    bench.assert_clean("store");
+}
+
+#[test]
+fn an_image_that_is_a_cache_has_the_usual_level() {
+    let bench = Bench::with("FROM base\nCOPY Dockerfile /x\n");
+    let output = "type=oci,dest=out/image.tar,compression-level=9";
+    let ended = bench.build(&["--cache-to", "type=inline", "-o", output]);
+    assert!(ended.error(1).contains("does not go with --cache-to type=inline"));
+    bench.digest(&["--cache-to", "type=inline", "-o", &output.replace('9', "4")]);
+}
