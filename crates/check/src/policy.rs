@@ -81,6 +81,8 @@ pub struct Image {
     pub name: Option<String>,
     /// Who it runs as: `10001` or `10001:10001`.
     pub user: Option<String>,
+    /// Platforms it is built for.
+    pub platforms: Vec<String>,
     /// What may be copied out of builder stages.
     pub artefacts: Vec<String>,
     /// Labels it must have.

@@ -54,6 +54,8 @@ pub struct Repository {
     pub yaml: Vec<YamlFile>,
     /// What the caller knows besides.
     pub facts: Facts,
+    /// What registries say about pinned images, by the images' full names; empty where none was asked.
+    pub registries: BTreeMap<String, crate::RegistryAnswer>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) ignores: BTreeMap<String, IgnoreFile>,
     pub(crate) decisions: Vec<Decision>,
@@ -87,6 +89,7 @@ impl Repository {
             dockerfiles: Vec::new(),
             yaml: Vec::new(),
             facts,
+            registries: BTreeMap::new(),
             entries: all.into_iter().filter(kept).collect(),
             ignores: BTreeMap::new(),
             decisions: Vec::new(),

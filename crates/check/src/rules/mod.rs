@@ -60,6 +60,8 @@ rules! {
     px103 "PX103" "digests-differ" Error Warning High;
     px104 "PX104" "base-digest-label-differs" Error Error High;
     px105 "PX105" "base-name-label-differs" Error Warning High;
+    px106 "PX106" "digest-does-not-cover" Error Error High;
+    px107 "PX107" "pin-lags" Warning Note Medium;
     px108 "PX108" "base-not-allowed" Error Error High;
     px109 "PX109" "unpinned-frontend" Warning Note High;
     px110 "PX110" "premise-expired" Error Error High;

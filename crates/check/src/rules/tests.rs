@@ -11,7 +11,11 @@ fn findings(tree: &MemoryTree) -> Vec<Finding> {
         today: "2026-11-25".into(),
         git: None,
     };
-    check(&Repository::read(tree, facts).unwrap())
+    let mut repository = Repository::read(tree, facts).unwrap();
+    if let Ok(text) = crate::FileTree::read(tree, "registry.json") {
+        repository.registries = serde_json::from_str(&text).unwrap();
+    }
+    check(&repository)
 }
 
 #[test]
@@ -85,6 +89,21 @@ fn pages_are_written_down() {
             written == text,
             "docs/rules/{name} is not current: run scripts/rules"
         );
+    }
+}
+
+/// Other tools' rules are mapped to rules that are there.
+#[test]
+fn the_mapping_names_rules_that_exist() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rules/mapping.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let named: Vec<&str> = words
+        .filter(|word| word.len() == 5 && word.starts_with("PX"))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(RULES.iter().any(|rule| rule.id == name), "{name}");
     }
 }
 

@@ -40,6 +40,13 @@ pub struct CheckOptions {
     /// Platform of the image.
     #[arg(long, value_name = "OS/ARCH", requires = "image")]
     pub platform: Option<praxis_oci::Platform>,
+    /// Also ask registries about pinned images: whether they have the digest, for which platforms, and what the tag stands
+    /// for now. Without it nothing is asked.
+    #[arg(long)]
+    pub online: bool,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: super::RegistryOptions,
     /// Show a rule's page and do nothing else.
     #[arg(long, value_name = "RULE")]
     pub explain: Option<String>,

@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use praxis_check::{CheckError, Facts, Finding, Format, GitFacts, Patch, Repository, patches};
 
+use praxis_registry::Client;
+
 use super::{Outcome, Surroundings, write_stdout};
 use crate::arguments::{CheckFormat, CheckOptions, FixLevel, Threshold};
 use crate::failure::Failure;
@@ -22,7 +24,7 @@ pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcom
         .map(|_| surroundings.engine())
         .transpose()?;
     let tree = Worktree::open(&options.path)?;
-    let repository = read(&tree, options.today.clone())?;
+    let repository = examined(&tree, options, surroundings)?;
     let mut findings = praxis_check::check(&repository);
     if let (Some(image), Some((engine, _))) = (&options.image, &engine) {
         let view = engine.0.image_view(image, options.platform.as_ref())?;
@@ -41,12 +43,28 @@ pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcom
             eprintln!("mended {}", sanitize(&patch.path));
         }
         if !patches.is_empty() {
-            let repository = read(&tree, options.today.clone())?;
+            let repository = examined(&tree, options, surroundings)?;
             findings = praxis_check::check(&repository);
             return show(options, &repository, findings, surroundings);
         }
     }
     show(options, &repository, findings, surroundings)
+}
+
+/// The repository, with what registries say where they are to be asked.
+fn examined(
+    tree: &Worktree,
+    options: &CheckOptions,
+    surroundings: &Surroundings,
+) -> Result<Repository, Failure> {
+    let mut repository = read(tree, options.today.clone())?;
+    if options.online {
+        let settings = crate::registries::settings(&options.registries, surroundings)?;
+        let client = Client::new(crate::registries::interruptible(settings)?);
+        repository.registries =
+            super::online::ask(&client, &repository).map_err(crate::registries::failure)?;
+    }
+    Ok(repository)
 }
 
 fn show(

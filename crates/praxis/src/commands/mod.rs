@@ -14,6 +14,7 @@ mod inspect;
 mod layers_picture;
 mod ledger;
 mod manual;
+mod online;
 mod pin;
 mod provenance;
 mod record;

@@ -2,6 +2,7 @@
 
 mod builds;
 mod commands;
+mod online;
 mod others;
 mod pins;
 
