@@ -206,8 +206,9 @@ impl Builder<'_> {
         let mut origins = Origins::new();
         for instruction in &instructions {
             for name in origin_names(instruction)? {
+                let is_mount = matches!(instruction.kind, Kind::Run(_));
                 let found = self.origin(index, &name, instruction)?;
-                origins.insert(name, found);
+                origins.insert(if is_mount { mount_key(&name) } else { name }, found);
             }
         }
         Ok((
@@ -319,9 +320,9 @@ impl Builder<'_> {
         let place = self.context.place(name, user.span);
         let stages = self.context.tree.stages.len();
         let lower = name.to_lowercase();
-        let number = name
-            .bytes()
-            .all(|b| b.is_ascii_digit())
+        // Mounts know stages by their names only, as in BuildKit.
+        let is_mount = matches!(user.kind, Kind::Run(_));
+        let number = (!is_mount && name.bytes().all(|b| b.is_ascii_digit()))
             .then(|| name.parse::<usize>().ok())
             .flatten();
         let named = |stage: &SyntaxStage| stage.from.name.as_deref() == Some(lower.as_str());
@@ -358,6 +359,11 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// What a mount's `from=` is looked up by: the same number is a stage for COPY and a name for a mount.
+pub(crate) fn mount_key(name: &str) -> String {
+    format!("mount {name}")
 }
 
 /// The names an instruction takes files from.

@@ -324,6 +324,19 @@ fn the_nearest_earlier_stage_of_a_name_counts() {
 }
 
 #[test]
+fn a_number_is_a_stage_for_copy_and_a_name_for_a_mount() {
+    let text =
+        "FROM plain AS first\nRUN 1\nFROM plain\nCOPY --from=0 /a /b\nRUN --mount=from=0,target=/m true\n";
+    let errors = planned(text, &request()).unwrap_err();
+    assert!(
+        errors[0].message.contains('0') && !errors[0].message.contains("stage"),
+        "{errors:?}"
+    );
+    let named = good(&text.replace("from=0,", "from=first,"));
+    assert_eq!(named.stages.len(), 2);
+}
+
+#[test]
 fn stages_that_cannot_be() {
     for (text, message) in [
         (

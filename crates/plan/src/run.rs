@@ -6,6 +6,7 @@ use praxis_dockerfile::{
 };
 use praxis_source::Diagnostic;
 
+use crate::graph::mount_key;
 use crate::stage::{Outcome, StageBuilder};
 use crate::variables;
 use crate::{Mount, MountKind, NetworkMode, Operation, Origin, Run, ScriptFile, Sharing};
@@ -278,7 +279,7 @@ fn secret(stage: &StageBuilder, options: MountOptions) -> Mount {
 fn origin(stage: &StageBuilder, name: Option<&str>) -> Result<Option<Origin>, String> {
     match name.filter(|name| !name.is_empty()) {
         None => Ok(None),
-        Some(name) => match stage.names.origin(name) {
+        Some(name) => match stage.names.origin(&mount_key(name)) {
             Some(origin) => Ok(Some(origin)),
             None => Err(format!("from={name} is neither a stage nor an image")),
         },
