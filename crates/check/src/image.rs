@@ -13,7 +13,16 @@ const NAMED: usize = 5;
 /// Less waste is not worth a finding.
 const WASTE: u64 = 1 << 20;
 /// Where everybody may write, or nobody's files are.
-const SHARED: [&str; 7] = ["/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys"];
+const SHARED: [&str; 8] = [
+    "/tmp",
+    "/var/tmp",
+    "/run",
+    "/var/run",
+    "/var/lock",
+    "/dev",
+    "/proc",
+    "/sys",
+];
 /// Where package managers keep what they fetched.
 const CACHES: [&str; 9] = [
     "/var/cache/apt/archives/",
