@@ -68,7 +68,10 @@ pub enum CachePlace {
 
 /// Whether images get a cache in their configuration.
 pub(crate) fn is_inline(request: &BuildRequest) -> bool {
-    request.cache_to.iter().any(|to| to.place == CachePlace::Inline)
+    // The older way to ask for it.
+    let asked = request.build_args.get("BUILDKIT_INLINE_CACHE");
+    let asked = asked.is_some_and(|text| ["1", "t", "true"].contains(&text.to_lowercase().as_str()));
+    asked || request.cache_to.iter().any(|to| to.place == CachePlace::Inline)
 }
 
 /// An inline cache hands out the image's own blobs as those of its steps: at another level than the usual one, builds

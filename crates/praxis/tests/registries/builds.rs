@@ -373,6 +373,16 @@ fn a_damaged_or_forged_inline_cache_changes_no_result() {
     let inline = [&base[..], &["--cache-to", "type=inline", "-t", &name]].concat();
     let made = place.good("a", &build(&inline));
     assert_ne!(made, plain, "the configuration says more");
+    let argument = [
+        &base[..],
+        &["--build-arg", "BUILDKIT_INLINE_CACHE=1", "-t", &name],
+    ]
+    .concat();
+    assert_eq!(
+        place.good("a", &build(&argument)),
+        made,
+        "the older way to ask for it"
+    );
     place.good("a", &["copy", &name, "oci-layout:image:x"]);
     // Each layer of the image in place of the other: keys then name layers that are not what they say.
     let blobs = place.path("image/blobs/sha256");
