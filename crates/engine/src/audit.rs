@@ -5,24 +5,18 @@ use std::io::Read;
 
 use praxis_check::{FoundCredential, ImageFile, ImageView, credential_in};
 use praxis_image::{ImageReport, OpenedImage, report};
-use praxis_layer::{ArchiveKind, Tree, TreePath};
+use praxis_layer::{Kind, LayerError, Tree, TreePath};
 use praxis_oci::Platform;
+use praxis_sbom::Inventory;
 
 use crate::{Engine, EngineError};
 
-/// Files longer than this are not searched for credentials, and not read as lists of accounts or packages.
+/// Most that is read of a list of accounts.
 const LARGEST: u64 = 16 << 20;
 /// Credentials are looked for in the first bytes of a file.
 const SEARCHED: u64 = 1 << 20;
 /// Files that are read as a whole.
-const WANTED: [&str; 4] = [
-    "etc/passwd",
-    "etc/shadow",
-    "var/lib/dpkg/status",
-    "lib/apk/db/installed",
-];
-/// Packages without a status of their own, as in images without dpkg.
-const STATUS: &str = "var/lib/dpkg/status.d/";
+const WANTED: [&str; 2] = ["etc/passwd", "etc/shadow"];
 /// Directories in which keys are examples.
 const EXAMPLES: [&str; 4] = ["doc", "test", "tests", "testdata"];
 
@@ -39,7 +33,8 @@ impl Engine {
             audit.layer(&opened, index)?;
         }
         let report = report(&opened)?;
-        Ok(audit.view(image, &opened, &report))
+        let inventory = praxis_sbom::inventory(&opened, &[])?;
+        Ok(audit.view(image, &opened, &report, &inventory))
     }
 }
 
@@ -55,39 +50,17 @@ struct Audit {
 
 impl Audit {
     fn layer(&mut self, image: &OpenedImage, index: usize) -> Result<(), EngineError> {
-        let layer = image.read_layer(index, &self.tree)?;
-        self.tree.apply(index, &layer.listing);
-        for entry in layer.listing.entries() {
-            use praxis_layer::Kind;
-            if matches!(
-                entry.kind,
-                Kind::Directory { .. } | Kind::File { .. } | Kind::Hardlink { .. }
-            ) {
-                self.files.push(ImageFile {
-                    path: format!("/{}", String::from_utf8_lossy(entry.path.as_bytes())),
-                    layer: index + 1,
-                    directory: entry.is_directory(),
-                    mode: entry.mode,
-                    uid: entry.uid,
-                    gid: entry.gid,
-                    capabilities: entry.xattrs.contains_key(b"security.capability".as_slice()),
-                });
-            }
-        }
         let (credentials, texts) = (&mut self.credentials, &mut self.texts);
-        image.visit_layer(index, &mut |entry, content| {
-            let ArchiveKind::File { size } = entry.kind else {
-                return Ok(());
-            };
+        let layer = image.observe_layer(index, &self.tree, &mut |entry, content| {
             let path = String::from_utf8_lossy(entry.path.as_bytes()).into_owned();
-            let whole = WANTED.contains(&path.as_str()) || path.starts_with(STATUS);
-            if size == 0 || size > LARGEST {
-                return Ok(());
-            }
+            let whole = WANTED.contains(&path.as_str());
             let mut bytes = Vec::new();
             content
                 .take(if whole { LARGEST } else { SEARCHED })
-                .read_to_end(&mut bytes)?;
+                .read_to_end(&mut bytes)
+                .map_err(|error| LayerError::Damaged {
+                    reason: error.to_string(),
+                })?;
             if !is_example(&path)
                 && let Some(what) = credential(&bytes)
             {
@@ -103,10 +76,33 @@ impl Audit {
             }
             Ok(())
         })?;
+        self.tree.apply(index, &layer.listing);
+        for entry in layer.listing.entries() {
+            if matches!(
+                entry.kind,
+                Kind::Directory { .. } | Kind::File { .. } | Kind::Hardlink { .. }
+            ) {
+                self.files.push(ImageFile {
+                    path: format!("/{}", String::from_utf8_lossy(entry.path.as_bytes())),
+                    layer: index + 1,
+                    directory: entry.is_directory(),
+                    mode: entry.mode,
+                    uid: entry.uid,
+                    gid: entry.gid,
+                    capabilities: entry.xattrs.contains_key(b"security.capability".as_slice()),
+                });
+            }
+        }
         Ok(())
     }
 
-    fn view(mut self, name: &str, image: &OpenedImage, report: &ImageReport) -> ImageView {
+    fn view(
+        mut self,
+        name: &str,
+        image: &OpenedImage,
+        report: &ImageReport,
+        inventory: &Inventory,
+    ) -> ImageView {
         let tree = &self.tree;
         let seen = |path: &str, layer: usize| {
             let node = tree.get(&TreePath::from(path));
@@ -136,12 +132,21 @@ impl Audit {
             files: files.into_values().collect(),
             passwd: text("etc/passwd"),
             shadow: text("etc/shadow"),
-            packages: packages(&self.texts),
+            packages: packages(inventory),
             credentials: self.credentials,
             wasted: report.waste.bytes,
             wasted_paths: report.waste.paths.iter().map(|path| path.path.clone()).collect(),
         }
     }
+}
+
+/// What the system's package manager installed.
+fn packages(inventory: &Inventory) -> Vec<String> {
+    let system = inventory
+        .components
+        .iter()
+        .filter(|one| matches!(one.kind.purl_type(), "deb" | "apk" | "rpm"));
+    system.map(|one| one.name.clone()).collect()
 }
 
 /// The instructions, and which layer each made.
@@ -171,44 +176,9 @@ fn is_example(path: &str) -> bool {
     path.split('/').any(|part| EXAMPLES.contains(&part))
 }
 
-/// Names of installed packages, from dpkg's and apk's databases.
-fn packages(texts: &BTreeMap<String, String>) -> Vec<String> {
-    let mut names = Vec::new();
-    for (path, text) in texts {
-        let (start, dpkg) = match path.as_str() {
-            "lib/apk/db/installed" => ("P:", false),
-            "var/lib/dpkg/status" => ("Package:", true),
-            path if path.starts_with(STATUS) => ("Package:", false),
-            _ => continue,
-        };
-        for stanza in text.split("\n\n") {
-            let field = |name: &str| {
-                stanza
-                    .lines()
-                    .find_map(|line| line.strip_prefix(name).map(str::trim))
-            };
-            let installed = !dpkg || field("Status:").is_some_and(|status| status.ends_with(" installed"));
-            names.extend(field(start).filter(|_| installed).map(String::from));
-        }
-    }
-    names.sort();
-    names.dedup();
-    names
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn packages_that_are_installed_count() {
-        let texts = BTreeMap::from([
-            ("var/lib/dpkg/status".to_string(), "Package: gcc\nStatus: install ok installed\n\nPackage: make\nStatus: deinstall ok config-files\n".to_string()),
-            ("var/lib/dpkg/status.d/libc6".to_string(), "Package: libc6\nVersion: 1\n".to_string()),
-            ("lib/apk/db/installed".to_string(), "C:x\nP:musl\nV:1\n\nP:busybox\n".to_string()),
-        ]);
-        assert_eq!(packages(&texts), ["busybox", "gcc", "libc6", "musl"]);
-    }
 
     #[test]
     fn only_texts_are_searched() {

@@ -124,17 +124,27 @@ fn base(plan: &Plan) -> Option<(String, String)> {
     Some((tagged, digest))
 }
 
+/// The policy of a context: the empty one where it has no such file.
 fn policy(directory: &Path) -> Result<Policy, EngineError> {
     let path = directory.join("praxis.toml");
     // A link could lead out of the context.
-    let is_file = path
-        .symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() < LARGEST);
-    if !is_file {
-        return Ok(Policy::default());
+    match path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+        true => read_policy(&path),
+        false => Ok(Policy::default()),
     }
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| EngineError::user(format!("{}: {error}", path.display())))?;
+}
+
+/// Reads a `praxis.toml`.
+///
+/// # Errors
+/// If it is not there, no file, over 1 MiB long, or not a policy.
+pub fn read_policy(path: &Path) -> Result<Policy, EngineError> {
+    let wrong = |why: String| EngineError::user(format!("{}: {why}", path.display()));
+    let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
+    if !metadata.is_file() || metadata.len() > LARGEST {
+        return Err(wrong("it is no file of at most 1 MiB".into()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     Policy::parse(&text).map_err(|error| EngineError::user(error.to_string()))
 }
 

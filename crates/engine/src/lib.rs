@@ -40,6 +40,7 @@ pub use emulation::{emulated_processors, has_handlers, own_emulators, wants_own_
 pub use engine::{Engine, Settings};
 pub use error::EngineError;
 pub use explain::Explanation;
+pub use govern::read_policy;
 pub use graph::{
     BuildGraph, EdgeKind, GraphEdge, GraphEnd, GraphSource, GraphStage, GraphStep, Outlook, SourceKind,
 };

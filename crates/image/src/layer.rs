@@ -4,7 +4,7 @@ use praxis_layer::{
     ArchiveEntry, FileObserver, LayerError, Limits, Listing, Tree, decompress, index_layer_observed,
     index_layer_over, read_archive,
 };
-use praxis_oci::Hasher;
+use praxis_oci::HashingReader;
 
 use crate::{ImageError, OpenedImage};
 
@@ -19,20 +19,6 @@ pub struct ReadLayer {
     pub tar: u64,
 }
 
-/// Hashes what is read.
-struct Hashing<R> {
-    reader: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
 impl OpenedImage {
     /// Reads layer `index`, which lies over `below`, and compares it with its digests.
     pub fn read_layer(&self, index: usize, below: &Tree) -> Result<ReadLayer, ImageError> {
@@ -40,22 +26,6 @@ impl OpenedImage {
             index_layer_over(reader, &Limits::default(), Some(below))
         })
         .map(|(listing, stored, tar)| ReadLayer { listing, stored, tar })
-    }
-
-    /// Shows every member of layer `index` to `visit`, with its content, and compares the layer with its digests.
-    pub fn visit_layer(
-        &self,
-        index: usize,
-        visit: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> io::Result<()>,
-    ) -> Result<(), ImageError> {
-        self.with_layer(index, |reader| {
-            read_archive::<LayerError>(reader, &Limits::default(), &mut |entry, content| {
-                visit(&entry, content).map_err(|error| LayerError::Damaged {
-                    reason: error.to_string(),
-                })
-            })
-        })
-        .map(drop)
     }
 
     /// As [`OpenedImage::read_layer`], showing `observe` every regular file with its content. What was shown is verified
@@ -99,26 +69,19 @@ impl OpenedImage {
         };
         let size = self.stored_size(index)?;
         let blob = self.open_layer(index).map_err(|error| wrong(error.message))?;
-        let mut stored = Hashing {
-            reader: blob.take(size.saturating_add(1)),
-            hasher: Hasher::new(),
-        };
+        let mut stored = HashingReader::new(blob.take(size.saturating_add(1)));
         let tar = decompress(&mut stored, &Limits::default()).map_err(|error| wrong(error.to_string()))?;
-        let mut tar = Hashing {
-            reader: tar,
-            hasher: Hasher::new(),
-        };
+        let mut tar = HashingReader::new(tar);
         let value = read(&mut tar).map_err(|error| wrong(error.to_string()))?;
         io::copy(&mut tar, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
-        let (length, diff_id) = (tar.hasher.length(), tar.hasher.clone().finish());
-        drop(tar);
+        let (diff_id, length) = tar.finish();
         io::copy(&mut stored, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
-        if stored.hasher.length() != size {
+        let (digest, count) = stored.finish();
+        if count != size {
             return Err(wrong(format!(
                 "it is not {size} bytes long, as its descriptor says"
             )));
         }
-        let digest = stored.hasher.finish();
         if let Some(descriptor) = &layer.descriptor
             && descriptor.digest != digest
         {

@@ -1,7 +1,7 @@
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
-use praxis_oci::{Digest, Hasher};
+use praxis_oci::{Digest, Hasher, HashingReader};
 
 use crate::ahead::read_ahead;
 use crate::archive::Archive;
@@ -194,26 +194,11 @@ fn observed(
     content: &mut dyn Read,
     observe: &mut FileObserver<'_>,
 ) -> Result<(u64, Digest), LayerError> {
-    let mut hashing = Hashing {
-        reader: content,
-        hasher: Hasher::new(),
-    };
+    let mut hashing = HashingReader::new(content);
     observe(entry, &mut hashing)?;
     io::copy(&mut hashing, &mut io::sink()).map_err(crate::decompress::read_failed)?;
-    Ok((hashing.hasher.length(), hashing.hasher.finish()))
-}
-
-struct Hashing<'a> {
-    reader: &'a mut dyn Read,
-    hasher: Hasher,
-}
-
-impl Read for Hashing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
+    let (digest, length) = hashing.finish();
+    Ok((length, digest))
 }
 
 fn layer_entry(member: ArchiveEntry) -> Result<Entry, LayerError> {

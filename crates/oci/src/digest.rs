@@ -1,5 +1,5 @@
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -137,6 +137,36 @@ impl Write for Hasher {
     }
 }
 
+/// Hashes what is read through it.
+pub struct HashingReader<R> {
+    reader: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> HashingReader<R> {
+    /// Nothing is read yet.
+    pub fn new(reader: R) -> HashingReader<R> {
+        HashingReader {
+            reader,
+            hasher: Hasher::new(),
+        }
+    }
+
+    /// Digest and number of the bytes that were read.
+    pub fn finish(self) -> (Digest, u64) {
+        let length = self.hasher.length();
+        (self.hasher.finish(), length)
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +179,13 @@ mod tests {
             "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
         assert_eq!(digest.to_string().parse(), Ok(digest));
+    }
+
+    #[test]
+    fn what_is_read_is_hashed_and_no_more() {
+        let mut reader = HashingReader::new(&b"abcdef"[..]);
+        reader.read_exact(&mut [0; 3]).unwrap();
+        assert_eq!(reader.finish(), (Digest::of(b"abc"), 3));
     }
 
     /// security row 25: an unvalidated digest used as a path.

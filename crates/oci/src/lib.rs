@@ -10,7 +10,7 @@ mod platform;
 mod reference;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
-pub use digest::{Digest, DigestError, Hasher};
+pub use digest::{Digest, DigestError, Hasher, HashingReader};
 pub use manifest::{Descriptor, Index, Manifest, MediaType, media_type};
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};

@@ -77,7 +77,7 @@ fn debian() -> Archive {
         .file(
             "usr/share/doc/tool/copyright",
             0o644,
-            b"Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: GPL-2+\n",
+            b"Format: https://example.org/copyright-format/1.0/\n\nFiles: *\nLicense: GPL-2+\n",
         );
     layer
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use praxis_oci::{Descriptor, Digest, Hasher, Index, media_type};
+use praxis_oci::{Descriptor, Digest, HashingReader, Index, media_type};
 use praxis_registry::{
     BlobSource, ContentSource, ContentTarget, FetchedManifest, RegistryError, fetch_whole,
 };
@@ -147,28 +147,7 @@ impl ContentSource for Layout {
     }
 
     fn blob(&self, descriptor: &Descriptor, out: &mut dyn Write) -> Result<(), RegistryError> {
-        let path = self.path(&descriptor.digest);
-        let wrong = |why: String| RegistryError::of_input(format!("{}: {why}", path.display()));
-        let mut reader = open_regular(&path)
-            .map_err(|error| wrong(error.to_string()))?
-            .take(descriptor.size + 1);
-        let mut hasher = Hasher::new();
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            let count = reader
-                .read(&mut buffer)
-                .map_err(|error| wrong(error.to_string()))?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            out.write_all(&buffer[..count])
-                .map_err(|error| RegistryError::of_machine(error.to_string()))?;
-        }
-        if hasher.length() != descriptor.size || hasher.finish() != descriptor.digest {
-            return Err(wrong("the content is not what its name says".into()));
-        }
-        Ok(())
+        self.read_through(descriptor, out).map(drop)
     }
 
     fn at_hand(&self, descriptor: &Descriptor) -> Option<Box<dyn BlobSource + '_>> {
@@ -195,6 +174,31 @@ impl ContentSource for Layout {
     }
 }
 
+impl Layout {
+    /// Writes a blob to `out` and compares it with its descriptor; gives the open file, which was read.
+    fn read_through(&self, descriptor: &Descriptor, out: &mut dyn Write) -> Result<File, RegistryError> {
+        let path = self.path(&descriptor.digest);
+        let wrong = |why: String| RegistryError::of_input(format!("{}: {why}", path.display()));
+        let file = open_regular(&path).map_err(|error| wrong(error.to_string()))?;
+        let mut reader = HashingReader::new((&file).take(descriptor.size + 1));
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let count = reader
+                .read(&mut buffer)
+                .map_err(|error| wrong(error.to_string()))?;
+            if count == 0 {
+                break;
+            }
+            out.write_all(&buffer[..count])
+                .map_err(|error| RegistryError::of_machine(error.to_string()))?;
+        }
+        match reader.finish() {
+            (digest, size) if (digest, size) == (descriptor.digest, descriptor.size) => Ok(file),
+            _ => Err(wrong("the content is not what its name says".into())),
+        }
+    }
+}
+
 /// A blob that is hashed when somebody first reads it, and then read from the same open file.
 struct Checked<'l> {
     layout: &'l Layout,
@@ -205,11 +209,8 @@ struct Checked<'l> {
 impl BlobSource for Checked<'_> {
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
         if self.file.get().is_none() {
-            let path = self.layout.path(&self.descriptor.digest);
-            self.layout
-                .blob(&self.descriptor, &mut io::sink())
-                .map_err(io::Error::other)?;
-            let _ = self.file.set(open_regular(&path)?);
+            let read = self.layout.read_through(&self.descriptor, &mut io::sink());
+            let _ = self.file.set(read.map_err(io::Error::other)?);
         }
         let file = self.file.get().ok_or_else(|| io::Error::other("no file"))?;
         Ok(Box::new(Onward { file, offset }))

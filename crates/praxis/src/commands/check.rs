@@ -1,7 +1,5 @@
 //! `praxis check`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use praxis_check::{CheckError, Facts, Finding, Format, GitFacts, Patch, Repository, patches};
 
 use praxis_registry::Client;
@@ -132,28 +130,10 @@ pub fn read(tree: &Worktree, today: Option<String>) -> Result<Repository, Failur
 
 /// Today, in UTC.
 fn today() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    date(i64::try_from(seconds / 86_400).unwrap_or(0))
-}
-
-/// The date of a day, counted from 1970-01-01.
-fn date(days: i64) -> String {
-    // Years begin in March here, so that the leap day is a year's last.
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    format!("{:04}-{month:02}-{day:02}", year_of_era + era * 400 + carry)
+    praxis_engine::record_time()
+        .chars()
+        .take("YYYY-MM-DD".len())
+        .collect()
 }
 
 /// What git's own files say, without running git.
@@ -224,18 +204,6 @@ impl From<CheckError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_have_dates() {
-        for (days, expected) in [
-            (0, "1970-01-01"),
-            (19_782, "2024-02-29"),
-            (20_782, "2026-11-25"),
-            (-1, "1969-12-31"),
-        ] {
-            assert_eq!(date(days), expected);
-        }
-    }
 
     #[test]
     fn the_origin_has_no_credentials() {

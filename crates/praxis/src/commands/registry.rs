@@ -8,7 +8,8 @@ use praxis_registry::{Client, Credential, Secret, forget_login, store_login};
 
 use super::{Surroundings, result, write_stdout};
 use crate::arguments::{
-    CopyOptions, LoginOptions, LogoutOptions, PullOptions, PushOptions, ReferrersCommand, TagsOptions,
+    CopyOptions, LoginOptions, LogoutOptions, PullOptions, PushOptions, ReferrersCommand, RegistryOptions,
+    TagsOptions,
 };
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
@@ -18,11 +19,19 @@ use crate::registries;
 /// Longest password.
 const PASSWORD_LIMIT: u64 = 64 << 10;
 
+/// The engine, and the settings of registries. Signals are caught behind the user namespace.
+fn opened(
+    options: &RegistryOptions,
+    surroundings: &Surroundings,
+) -> Result<(crate::backend::Engine, praxis_registry::Settings), Failure> {
+    let settings = registries::settings(options, surroundings)?;
+    let (engine, _) = surroundings.engine()?;
+    Ok((engine, registries::interruptible(settings)?))
+}
+
 /// Pulls images into the store.
 pub fn pull(options: &PullOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    let settings = registries::settings(&options.registries, surroundings)?;
-    let (engine, _) = surroundings.engine()?;
-    let settings = registries::interruptible(settings)?;
+    let (engine, settings) = opened(&options.registries, surroundings)?;
     let platform = options.platform.clone().or_else(|| Some(Platform::host()));
     let request = |reference: &Reference| PullRequest {
         reference: reference.clone(),
@@ -56,9 +65,7 @@ fn warn(outcome: &CopyOutcome) {
 
 /// Pushes an image of the store.
 pub fn push(options: &PushOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    let settings = registries::settings(&options.registries, surroundings)?;
-    let (engine, _) = surroundings.engine()?;
-    let settings = registries::interruptible(settings)?;
+    let (engine, settings) = opened(&options.registries, surroundings)?;
     let own = vec![options.image.clone()];
     let names = if options.names.is_empty() {
         &own
@@ -181,9 +188,7 @@ pub fn referrers(command: &ReferrersCommand, surroundings: &Surroundings) -> Res
             registries: options,
             format,
         } => {
-            let settings = registries::settings(options, surroundings)?;
-            let (engine, _) = surroundings.engine()?;
-            let settings = registries::interruptible(settings)?;
+            let (engine, settings) = opened(options, surroundings)?;
             let found = engine.0.referrers(image, artifact_type.as_deref(), &settings)?;
             result(format.json, &found, || {
                 let line = |one: &praxis_engine::Referrer| {
@@ -199,9 +204,7 @@ pub fn referrers(command: &ReferrersCommand, surroundings: &Surroundings) -> Res
             registries: options,
             format,
         } => {
-            let settings = registries::settings(options, surroundings)?;
-            let (engine, _) = surroundings.engine()?;
-            let settings = registries::interruptible(settings)?;
+            let (engine, settings) = opened(options, surroundings)?;
             let Some(directory) = output else {
                 let mut stdout = std::io::stdout().lock();
                 return Ok(engine
@@ -224,9 +227,7 @@ pub fn referrers(command: &ReferrersCommand, surroundings: &Surroundings) -> Res
             artifact_type,
             registries: options,
         } => {
-            let settings = registries::settings(options, surroundings)?;
-            let (engine, _) = surroundings.engine()?;
-            let settings = registries::interruptible(settings)?;
+            let (engine, settings) = opened(options, surroundings)?;
             let digest = engine.0.attach(image, file, artifact_type, &settings)?;
             write_stdout(format!("{digest}\n").as_bytes())
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use praxis_engine::{Policy, SmokeReport, SmokeRequest, SmokeResult};
+use praxis_engine::{Policy, SmokeReport, SmokeRequest, SmokeResult, read_policy};
 
 use super::{Outcome, Surroundings, result};
 use crate::arguments::TestOptions;
@@ -11,8 +11,6 @@ use crate::interrupt;
 use crate::progress::sanitize::sanitize;
 use crate::progress::style::Style;
 
-/// No policy is larger.
-const LARGEST: u64 = 1 << 20;
 /// Lines shown of what a failed test wrote.
 const SHOWN: usize = 20;
 
@@ -43,20 +41,11 @@ pub fn run(options: &TestOptions, surroundings: &Surroundings) -> Result<Outcome
 
 /// The policy in `path`; the empty one where the file that nobody named is not there.
 fn policy(path: &Path) -> Result<Policy, Failure> {
-    let shown = path.display();
-    let metadata = match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path == Path::new("praxis.toml") => {
-            return Ok(Policy::default());
-        }
-        other => other.map_err(|error| Failure::failed(format!("{shown}: {error}")))?,
-    };
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        return Err(Failure::failed(format!(
-            "{shown}: it is no file of at most 1 MiB"
-        )));
+    let usual = path == Path::new("praxis.toml");
+    match usual && path.symlink_metadata().is_err() {
+        true => Ok(Policy::default()),
+        false => Ok(read_policy(path)?),
     }
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::failed(format!("{shown}: {error}")))?;
-    Ok(Policy::parse(&text)?)
 }
 
 fn as_text(report: &SmokeReport, style: Style) -> String {

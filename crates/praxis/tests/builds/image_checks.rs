@@ -58,7 +58,7 @@ fn a_sound_image_has_no_findings_and_each_fault_is_found_in_its_layer() {
             "app has an empty password",
         ),
         (
-            "RUN mkdir -p /var/lib/dpkg && printf 'Package: gcc\\nStatus: install ok installed\\n' > /var/lib/dpkg/status",
+            "RUN mkdir -p /var/lib/dpkg && printf 'Package: gcc\\nStatus: install ok installed\\nVersion: 1\\nArchitecture: amd64\\n' > /var/lib/dpkg/status",
             "PX202",
             "the package gcc",
         ),

@@ -79,26 +79,21 @@ fn a_damaged_layout_is_not_copied() {
     assert!(place.bad("a", &["inspect", "base:1"]).contains("no such image"));
 }
 
+/// Attaches a note to an image; its digest.
+fn attach(place: &Place, name: &str) -> String {
+    place.write("note.txt", "checked\n");
+    let kind = "application/x.note";
+    let attach = ["referrers", "attach", name, "note.txt", "--artifact-type", kind];
+    place.good("a", &attach).trim().to_string()
+}
+
 #[test]
 fn referrers_are_attached_listed_and_copied() {
     let place = Place::new();
     place.publish_base("base:1");
     let name = place.name("base:1");
-    place.write("note.txt", "checked\n");
-    let attach = [
-        "referrers",
-        "attach",
-        &name,
-        "note.txt",
-        "--artifact-type",
-        "application/x.note",
-    ];
-    let digest = place.good("a", &attach).trim().to_string();
-    assert_eq!(
-        place.good("a", &attach).trim(),
-        digest,
-        "the same again is the same"
-    );
+    let digest = attach(&place, &name);
+    assert_eq!(attach(&place, &name), digest, "the same again is the same");
     let listed = place.good("a", &["referrers", "list", &name]);
     assert_eq!(listed, format!("{digest}  application/x.note\n"));
     assert_eq!(
@@ -151,16 +146,7 @@ fn artifacts_are_fetched_and_verified() {
         ],
     );
     let name = place.name("base:1");
-    place.write("note.txt", "checked\n");
-    let attach = [
-        "referrers",
-        "attach",
-        &name,
-        "note.txt",
-        "--artifact-type",
-        "application/x.note",
-    ];
-    let digest = place.good("a", &attach).trim().to_string();
+    let digest = attach(&place, &name);
     let fetch = ["referrers", "fetch", &name, &digest];
     assert_eq!(place.good("a", &fetch), "checked\n");
     let said = place.good("a", &[&fetch[..], &["-o", "got"]].concat());

@@ -1,12 +1,12 @@
 //! Reading a cache: its configuration at first, a layer's blob when its content is used.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use praxis_layer::{BlockIndex, Limits, Listing};
-use praxis_oci::{Descriptor, Digest, Hasher};
+use praxis_oci::{Descriptor, Digest, HashingReader};
 use praxis_store::{LayerBlob, Store};
 
 use super::CacheSource;
@@ -275,23 +275,8 @@ fn plain(blob: &Descriptor) -> Descriptor {
 /// The diffID and the listing of a blob.
 fn unpack(file: impl Read + Send) -> Result<(Digest, Listing), praxis_layer::LayerError> {
     let limits = Limits::default();
-    let mut tee = Hashing {
-        reader: praxis_layer::decompress(BufReader::with_capacity(256 << 10, file), &limits)?,
-        hasher: Hasher::new(),
-    };
-    let listing = praxis_layer::index_layer(&mut tee, &limits)?;
-    Ok((tee.hasher.finish(), listing))
-}
-
-struct Hashing<R> {
-    reader: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        self.hasher.write_all(&buffer[..count])?;
-        Ok(count)
-    }
+    let reader = praxis_layer::decompress(BufReader::with_capacity(256 << 10, file), &limits)?;
+    let mut tar = HashingReader::new(reader);
+    let listing = praxis_layer::index_layer(&mut tar, &limits)?;
+    Ok((tar.finish().0, listing))
 }

@@ -6,6 +6,8 @@ use praxis_layer::Ownership;
 use praxis_store::Store;
 use serde_json::json;
 
+use praxis_oci::media_type;
+
 use super::*;
 
 /// A small generator of numbers that look random, the same in every run.
