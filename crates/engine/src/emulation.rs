@@ -7,10 +7,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use praxis_dockerfile::Kind;
 use praxis_oci::Platform;
 use praxis_plan::{Operation, Plan, StageBase};
 use praxis_sandbox::Emulator;
-use praxis_source::Diagnostic;
+use praxis_source::{Diagnostic, SourceFile};
+
+use crate::sources::{dockerfile, dockerfile_from_stdin};
+use crate::{BuildRequest, ContextSource};
 
 /// Where the kernel shows the handlers of foreign programs.
 const HANDLERS: &str = "/proc/sys/fs/binfmt_misc";
@@ -57,6 +61,45 @@ fn has_own_handlers(release: &str) -> bool {
         .split(|c: char| !c.is_ascii_digit())
         .map(|text| text.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 7)
+}
+
+impl BuildRequest {
+    /// The platforms that the build is for, and those that FROM lines name where the Dockerfile can be read here and now:
+    /// what a caller can know before it opens an engine.
+    pub fn platforms_in_sight(&self) -> Vec<Platform> {
+        let source = match &self.context {
+            ContextSource::Directory(directory) => dockerfile(self, directory).map(|(source, _)| source),
+            _ => dockerfile_from_stdin(self),
+        };
+        let named = source
+            .map(|source| self.named_platforms(&source))
+            .unwrap_or_default();
+        self.platforms.iter().cloned().chain(named).collect()
+    }
+
+    fn named_platforms(&self, source: &SourceFile) -> Vec<Platform> {
+        let (tree, _) = praxis_dockerfile::parse(source);
+        let default = |name: &str| {
+            let arguments = tree.arguments.iter().filter_map(|one| match &one.kind {
+                Kind::Arg(arguments) => Some(arguments),
+                _ => None,
+            });
+            let mut named = arguments.flatten().filter(|one| one.name == name);
+            named.next_back().and_then(|one| one.default.clone())
+        };
+        let value = |text: &String| match text.strip_prefix('$') {
+            None => Some(text.clone()),
+            Some(name) => {
+                let name = name.trim_start_matches('{').trim_end_matches('}');
+                self.build_args.get(name).cloned().or_else(|| default(name))
+            }
+        };
+        let written = tree
+            .stages
+            .iter()
+            .filter_map(|stage| value(stage.from.platform.as_ref()?));
+        written.filter_map(|text| text.parse().ok()).collect()
+    }
 }
 
 /// Whether root needs a user namespace to run programs of one of `platforms` with an emulator of its own.
@@ -213,8 +256,8 @@ fn processor_of(handler: &str) -> Option<&'static str> {
     known.map(|(.., name)| *name)
 }
 
-const HELP: &str = "install qemu-user-static (Debian): from Linux 6.7 on an ordinary user needs no more, and root gives \
-                    --platform; before that, register it with binfmt_misc and the flag F. Or let the stage run here \
+const HELP: &str = "install qemu-user-static (Debian): from Linux 6.7 on no more is needed, but for root --platform \
+                    where neither a FROM line nor an option says it; before that, register it with binfmt_misc and the flag F. Or let the stage run here \
                     with FROM --platform=$BUILDPLATFORM and cross-compile";
 
 /// An error for the first RUN step whose image has programs that this machine cannot start, before anything runs.
@@ -229,7 +272,7 @@ pub(crate) fn refuse_foreign_steps(plan: &Plan) -> Result<(), Diagnostic> {
             continue;
         };
         let known = platform_below(plan, &stage.base);
-        let platform = known.clone().unwrap_or_else(|| stage.config.platform());
+        let platform = known.clone().unwrap_or_else(|| stage.platform.clone());
         if !can_start(&platform) && known.is_some() {
             let message = format!(
                 "RUN needs a machine of {platform}: the image of this stage is for it, and this machine is {host} \
@@ -315,6 +358,28 @@ mod tests {
         assert_eq!(
             (big[5], &big[16..], &mask[16..18]),
             (2, &[0, 2, 0, 22][..], &[0xff, 0xfe][..])
+        );
+    }
+
+    #[test]
+    fn platforms_that_from_lines_name_are_in_sight() {
+        let text = "ARG OTHER=linux/s390x\nFROM --platform=linux/arm64 a\nFROM --platform=$BUILDPLATFORM b\n\
+                    FROM --platform=${OTHER} c\nFROM --platform=$GIVEN d\nFROM e\n";
+        let request = BuildRequest {
+            context: ContextSource::Stdin,
+            stdin: Some(text.into()),
+            platforms: vec!["linux/amd64".parse().unwrap()],
+            build_args: [("GIVEN".to_string(), "linux/riscv64".to_string())].into(),
+            ..BuildRequest::default()
+        };
+        let found: Vec<String> = request
+            .platforms_in_sight()
+            .iter()
+            .map(Platform::to_string)
+            .collect();
+        assert_eq!(
+            found,
+            ["linux/amd64", "linux/arm64", "linux/s390x", "linux/riscv64"]
         );
     }
 

@@ -42,7 +42,7 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
         request.stdin_rest = Some(InputStream::new(std::io::stdin()));
     }
     request.registries = registries::access(options, surroundings)?;
-    let (engine, warning) = surroundings.engine_for(&options.platforms)?;
+    let (engine, warning) = surroundings.engine_for(&request.platforms_in_sight())?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     request.registries.settings.stop = cancel.clone();

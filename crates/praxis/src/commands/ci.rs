@@ -35,7 +35,11 @@ pub fn run(options: &CiOptions, surroundings: &Surroundings) -> Result<Outcome, 
     let checked = checked(options, surroundings, &context, &repository);
     let policy = repository.policy.clone();
     let requests = requests(options, surroundings, &context, &policy)?;
-    let (engine, warning) = surroundings.engine_for(&options.build.platforms)?;
+    let platforms: Vec<_> = requests
+        .iter()
+        .flat_map(|(_, request)| request.platforms_in_sight())
+        .collect();
+    let (engine, warning) = surroundings.engine_for(&platforms)?;
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     let mut images = Vec::new();

@@ -145,3 +145,16 @@ fn an_image_of_another_processor_is_built_again_without_the_option() {
         assert_eq!(again.code, Some(0), "{}", again.stderr);
     }
 }
+
+#[test]
+fn platforms_of_from_lines_count_as_those_of_the_option() {
+    let bench = bench();
+    bench.write("Dockerfile", "FROM scratch\nCOPY program /program\n");
+    bench.digest(&["--platform", "linux/arm64", "-t", "localhost/foreign:1"]);
+    bench.write(
+        "Dockerfile",
+        "ARG OTHER=linux/arm64\nFROM --platform=$OTHER localhost/foreign:1 AS other\nRUN [\"/program\"]\n\
+         FROM base\nCOPY --from=other /program /program\n",
+    );
+    judge(&bench, &bench.build(&[]));
+}

@@ -99,7 +99,7 @@ fn build(
     options::refuse_two_on_stdout(&targets)?;
     let platforms: Vec<_> = targets
         .iter()
-        .flat_map(|target| target.request.platforms.clone())
+        .flat_map(|target| target.request.platforms_in_sight())
         .collect();
     let (engine, warning) = surroundings.engine_for(&platforms)?;
     let cancel = interrupt::cancel_flag()
