@@ -22,14 +22,17 @@ mod ledger;
 mod loan;
 mod origin;
 mod outputs;
+mod pins;
 mod provenance;
 mod registry;
+mod repository;
 mod reproduce;
 mod request;
 mod smoke;
 mod sources;
 mod target;
 mod unlike;
+mod worktree;
 
 pub use base::{BaseOutcome, BaseRequest};
 pub use build::BuildTarget;
@@ -51,6 +54,7 @@ pub use history::{
 pub use inspect::{ImageDescription, ImageDifference, LayerPair};
 pub use ledger::{ledger_file, record_if_kept, record_time};
 pub use origin::{LayerSource, Origin, RecordedBase, RecordedContext, RecordedDockerfile, RecordedLayer};
+pub use pins::{Shelves, pin_patches};
 pub use praxis_check::{HttpProbe, Policy, SmokeTest};
 pub use praxis_dockerfile::parse_size;
 pub use praxis_image::{
@@ -79,3 +83,4 @@ pub use request::{
 };
 pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
 pub use unlike::FirstDifference;
+pub use worktree::Worktree;

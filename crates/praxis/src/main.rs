@@ -19,7 +19,6 @@ mod request;
 mod root;
 mod site;
 mod svg;
-mod worktree;
 
 use std::process::ExitCode;
 

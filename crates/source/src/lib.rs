@@ -4,6 +4,7 @@ mod diagnostic;
 mod file;
 mod masked;
 mod render;
+pub mod sanitize;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use file::{Position, SourceFile, Span};

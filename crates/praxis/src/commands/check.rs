@@ -1,14 +1,14 @@
 //! `praxis check`.
 
-use praxis_check::{CheckError, Facts, Finding, Format, GitFacts, Patch, Repository, patches};
+use praxis_check::{CheckError, Finding, Format, Patch, Repository, patches};
 
+use praxis_engine::Worktree;
 use praxis_registry::Client;
 
 use super::{Outcome, Surroundings, write_stdout};
 use crate::arguments::{CheckFormat, CheckOptions, FixLevel, Threshold};
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
-use crate::worktree::Worktree;
 
 /// Checks a repository.
 pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
@@ -55,7 +55,7 @@ fn examined(
     options: &CheckOptions,
     surroundings: &Surroundings,
 ) -> Result<Repository, Failure> {
-    let mut repository = read(tree, options.today.clone())?;
+    let mut repository = tree.repository(options.today.clone())?;
     if options.online {
         let settings = crate::registries::settings(&options.registries, surroundings)?;
         let client = Client::new(crate::registries::interruptible(settings)?);
@@ -119,71 +119,6 @@ fn explain(rule: &str) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// Reads the repository of a work tree.
-pub fn read(tree: &Worktree, today: Option<String>) -> Result<Repository, Failure> {
-    let facts = Facts {
-        today: today.unwrap_or_else(self::today),
-        git: git(tree),
-    };
-    Ok(Repository::read(tree, facts)?)
-}
-
-/// Today, in UTC.
-fn today() -> String {
-    praxis_engine::record_time()
-        .chars()
-        .take("YYYY-MM-DD".len())
-        .collect()
-}
-
-/// What git's own files say, without running git.
-fn git(tree: &Worktree) -> Option<GitFacts> {
-    let head = tree.git("HEAD")?;
-    let revision = match head.trim().strip_prefix("ref: ") {
-        Some(name) => tree
-            .git(name)
-            .or_else(|| packed(&tree.git("packed-refs")?, name))?,
-        None => head,
-    };
-    let source = tree.git("config").and_then(|config| origin(&config));
-    Some(GitFacts {
-        revision: revision.trim().to_string(),
-        source,
-    })
-}
-
-fn packed(text: &str, name: &str) -> Option<String> {
-    let lines = text.lines().filter_map(|line| line.split_once(' '));
-    lines
-        .filter(|(_, other)| *other == name)
-        .map(|(commit, _)| commit.to_string())
-        .next()
-}
-
-/// The address of the remote `origin`, without a user name or password.
-fn origin(config: &str) -> Option<String> {
-    let mut lines = config
-        .lines()
-        .map(str::trim)
-        .skip_while(|line| *line != "[remote \"origin\"]")
-        .skip(1);
-    let url = lines
-        .by_ref()
-        .take_while(|line| !line.starts_with('['))
-        .find_map(|line| {
-            let (key, value) = line.split_once('=')?;
-            (key.trim() == "url").then(|| value.trim().to_string())
-        })?;
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            Some(format!("{scheme}://{host}/{path}"))
-        }
-        None => Some(url),
-    }
-}
-
 /// A patch as `git apply` and `patch -p1` read it.
 pub fn patch(patch: &Patch) -> String {
     let path = &patch.path;
@@ -198,21 +133,5 @@ pub fn patch(patch: &Patch) -> String {
 impl From<CheckError> for Failure {
     fn from(error: CheckError) -> Failure {
         Failure::failed(error.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_origin_has_no_credentials() {
-        let config =
-            "[core]\n\turl = x\n[remote \"origin\"]\n\turl = https://user:token@example.org/a/b.git\n";
-        assert_eq!(origin(config).as_deref(), Some("https://example.org/a/b.git"));
-        assert_eq!(
-            packed("# pack-refs\nabc refs/heads/main\n", "refs/heads/main").as_deref(),
-            Some("abc")
-        );
     }
 }

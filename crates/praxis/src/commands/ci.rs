@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use praxis_check::{Finding, Repository};
-use praxis_engine::{BuildRequest, ContextSource, Policy, SmokeRequest, record_time};
+use praxis_engine::{BuildRequest, ContextSource, Policy, SmokeRequest, Worktree, record_time};
 use praxis_source::Severity;
 
 use super::{Outcome, Surroundings, check, record, result, write_file};
@@ -15,7 +15,6 @@ use crate::ci::{CheckOutcome, CiReport, FoundAt, ImageOutcome, html, junit, mark
 use crate::failure::Failure;
 use crate::progress::{Ending, Printer, printer};
 use crate::request::build_request;
-use crate::worktree::Worktree;
 use crate::{interrupt, publishing, registries};
 
 /// Checks, builds and tests.
@@ -31,7 +30,7 @@ pub fn run(options: &CiOptions, surroundings: &Surroundings) -> Result<Outcome, 
     }
     let context = directory(options)?;
     let tree = Worktree::open(&context)?;
-    let repository = check::read(&tree, None)?;
+    let repository = tree.repository(None)?;
     let checked = checked(options, surroundings, &context, &repository);
     let policy = repository.policy.clone();
     let requests = requests(options, surroundings, &context, &policy)?;

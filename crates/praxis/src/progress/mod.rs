@@ -4,7 +4,6 @@ mod plain;
 mod quiet;
 mod rawjson;
 pub mod record;
-pub mod sanitize;
 pub mod style;
 mod summary;
 mod tty;
@@ -14,6 +13,8 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use praxis_engine::{BuildResponse, Events};
+
+pub use praxis_source::sanitize;
 
 use crate::arguments::ProgressMode;
 use crate::environment::Environment;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use praxis_check::{CheckError, Entry, EntryKind, FileTree, Patch};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
 
-use crate::failure::Failure;
+use crate::EngineError;
 
 /// Files longer than this are not read.
 const LONGEST: u64 = 8 << 20;
@@ -26,8 +26,11 @@ pub struct Worktree {
 
 impl Worktree {
     /// Opens a directory, or the directory of a file, of which then only that file and what it needs is listed.
-    pub fn open(path: &Path) -> Result<Worktree, Failure> {
-        let failed = |error: std::io::Error| Failure::failed(format!("{}: {error}", path.display()));
+    ///
+    /// # Errors
+    /// If it is not there or may not be read.
+    pub fn open(path: &Path) -> Result<Worktree, EngineError> {
+        let failed = |error: std::io::Error| EngineError::user(format!("{}: {error}", path.display()));
         let is_file = path.metadata().map_err(failed)?.is_file();
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = if is_file {
@@ -46,13 +49,14 @@ impl Worktree {
     }
 
     /// A file of git's directory, cut at 64 KiB; `None` if it is not there.
-    pub fn git(&self, name: &str) -> Option<String> {
+    pub(crate) fn git(&self, name: &str) -> Option<String> {
         let mut text = String::new();
         let file = File::from(self.open_file(&format!(".git/{name}")).ok()?);
         file.take(64 << 10).read_to_string(&mut text).ok()?;
         Some(text)
     }
 
+    /// Opens a regular file below the top, never through a link.
     fn open_file(&self, path: &str) -> std::io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -63,10 +67,13 @@ impl Worktree {
         Ok(file)
     }
 
-    /// Writes the new text of a file beside it and renames it into place. The file must still hold the old text.
-    pub fn write(&self, patch: &Patch) -> Result<(), Failure> {
+    /// Writes the new text of a file beside it and renames it into place.
+    ///
+    /// # Errors
+    /// If the file does not hold the old text any more, or cannot be written.
+    pub fn write(&self, patch: &Patch) -> Result<(), EngineError> {
         let failed = |error: std::io::Error| {
-            Failure::failed(format!("{}: {error}", self.path.join(&patch.path).display()))
+            EngineError::user(format!("{}: {error}", self.path.join(&patch.path).display()))
         };
         self.replace(patch).map_err(failed)
     }
