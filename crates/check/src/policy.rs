@@ -39,6 +39,8 @@ pub struct Policy {
     pub deploy: Deploy,
     /// What builds and publishes it.
     pub ci: Ci,
+    /// Who has to have signed the image, and what has to be said about it.
+    pub verify: Verify,
     /// How the image shows that it works.
     #[serde(deserialize_with = "crate::smoke::one_or_several")]
     pub smoke: Vec<crate::SmokeTest>,
@@ -186,6 +188,22 @@ pub struct Deploy {
     pub released: Option<String>,
     /// Values files that must not hold the placeholder.
     pub production: Vec<String>,
+}
+
+/// Who has to have signed an image, and what has to be said about it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Verify {
+    /// Files of public keys that are believed.
+    pub keys: Vec<String>,
+    /// Statements that have to be there: `provenance`, `spdx`, `cyclonedx` or the address of a type.
+    pub predicates: Vec<String>,
+    /// Who may have built it.
+    pub builders: Vec<String>,
+    /// The Dockerfile whose bases the provenance has to name.
+    pub dockerfile: Option<String>,
+    /// Whether SBOMs are compared with the files.
+    pub sbom: bool,
 }
 
 /// What builds and publishes the image.

@@ -31,6 +31,7 @@ mod request;
 mod smoke;
 mod sources;
 mod target;
+mod trust;
 mod unlike;
 mod worktree;
 
@@ -69,6 +70,9 @@ pub use praxis_sandbox::{Exit, Input, Limits};
 pub use praxis_sbom::{
     CYCLONEDX, Component, ComponentKind, Inventory, SPDX, SbomDifference, cyclonedx, spdx,
 };
+pub use praxis_sign::{
+    KeyCommand, PrivateKey, PublicKey, SIGNATURE, SignError, Signer, Stamp, StampVerifier, Zeroizing,
+};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use provenance::{PROVENANCE, missing_materials};
@@ -82,5 +86,9 @@ pub use request::{
     OutputKind, SecretSource, Site,
 };
 pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
+pub use trust::{
+    AttestOutcome, AttestRequest, Attested, ImageVerification, KeptAttestation, KeptSignature, Predicate,
+    SignOutcome, SignRequest, SignedManifest, SignedPart, VerificationCheck, VerificationRequest,
+};
 pub use unlike::FirstDifference;
 pub use worktree::Worktree;

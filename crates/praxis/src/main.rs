@@ -10,6 +10,7 @@ mod failure;
 mod graph;
 mod history;
 mod interrupt;
+mod keys;
 mod look;
 mod metadata;
 mod progress;

@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::registries;
 
 /// Variables that hold a way to publish or to sign: passwords, tokens of an identity, keys.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "CI_JOB_JWT",
     "CI_JOB_JWT_V2",
@@ -17,6 +17,7 @@ const VARIABLES: [&str; 12] = [
     "COSIGN_PRIVATE_KEY",
     "DOCKER_AUTH_CONFIG",
     "DOCKER_PASSWORD",
+    "PRAXIS_KEY_PASSWORD",
     "REGISTRY_PASSWORD",
     "REGISTRY_TOKEN",
     "SIGSTORE_ID_TOKEN",

@@ -92,7 +92,7 @@ impl Store {
         Usage {
             blobs: size("blobs"),
             layers: size("layers"),
-            records: size("records") + size("origins"),
+            records: size("records") + size("origins") + size("referrers"),
             exports: size("exports"),
             caches: size("caches"),
             downloads: size("debian"),
@@ -141,6 +141,7 @@ impl Store {
         for image in self.images() {
             self.need_manifest(&image.descriptor.digest, image.descriptor.size, &mut needed, 0);
         }
+        self.need_referrers(&mut needed);
         needed
     }
 
@@ -166,6 +167,7 @@ impl Store {
             }
         }
         self.sweep_origins();
+        self.sweep_referrers();
         for path in files_below(&self.area("exports")) {
             let _ = fs::remove_file(path);
         }
@@ -206,7 +208,13 @@ impl Store {
         }
     }
 
-    fn need_manifest(&self, digest: &Digest, size: u64, needed: &mut BTreeSet<Digest>, depth: usize) {
+    pub(crate) fn need_manifest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        needed: &mut BTreeSet<Digest>,
+        depth: usize,
+    ) {
         if depth > 4 || !needed.insert(*digest) {
             return;
         }
@@ -270,7 +278,7 @@ impl Store {
                 self.evict_snapshot(&id);
             }
         }
-        let sealed = ["records", "builds", "origins"].map(|area| self.area(area));
+        let sealed = ["records", "builds", "origins", "referrers"].map(|area| self.area(area));
         for path in sealed.iter().flat_map(|area| files_below(area)) {
             report.records += 1;
             if fs::read(&path).ok().as_deref().and_then(unseal).is_none() {

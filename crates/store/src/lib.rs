@@ -15,6 +15,7 @@ mod mount;
 mod origin;
 mod prune;
 mod record;
+mod referrer;
 mod scratch;
 mod stamp;
 mod store;

@@ -168,7 +168,7 @@ fn prepare(root: &Path) -> Result<File, StoreError> {
         .map_err(StoreError::io("open", &lock))
 }
 
-const AREAS: [&str; 11] = [
+const AREAS: [&str; 12] = [
     "tmp",
     "blobs",
     "blobs/sha256",
@@ -180,6 +180,7 @@ const AREAS: [&str; 11] = [
     "contexts",
     "builds",
     "origins",
+    "referrers",
 ];
 
 fn is_area(name: &std::ffi::OsStr) -> bool {

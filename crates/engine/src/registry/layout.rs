@@ -17,7 +17,7 @@ const NAME: &str = "org.opencontainers.image.ref.name";
 const SMALL: u64 = 4 << 20;
 
 /// A directory with `index.json` and `blobs/`.
-pub(super) struct Layout {
+pub(crate) struct Layout {
     directory: PathBuf,
 }
 
@@ -79,6 +79,11 @@ impl Layout {
         fits: impl Fn(&Descriptor) -> bool,
     ) -> Result<Option<Descriptor>, RegistryError> {
         Ok(self.index()?.manifests.into_iter().find(fits))
+    }
+
+    /// The digests of everything in the index.
+    pub fn listed(&self) -> Result<Vec<Digest>, RegistryError> {
+        Ok(self.index()?.manifests.iter().map(|one| one.digest).collect())
     }
 
     /// Names `descriptor` in the index, in place of what had the name.

@@ -3,6 +3,7 @@
 mod archive;
 mod artifact;
 mod cache;
+mod held;
 mod images;
 mod layout;
 mod operations;
@@ -20,7 +21,9 @@ use praxis_solve::ErrorKind;
 use crate::EngineError;
 
 pub(crate) use cache::RegistryCache;
+pub(crate) use held::Held;
 pub use images::{CopyOutcome, CopyRequest, FetchedArtifact, FetchedBlob, PullRequest, Referrer};
+pub(crate) use layout::Layout;
 pub(crate) use operations::described;
 pub use place::{ArchiveFormat, Place};
 pub(crate) use remote::Remote;

@@ -2,15 +2,16 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use praxis_oci::{Descriptor, Digest, Index, Platform, Reference, media_type};
+use praxis_oci::{Descriptor, Digest, Index, Platform, Reference};
 use praxis_registry::{
     BlobSource, Client, ContentSource, ContentTarget, Document, FetchedManifest, RegistryError, Repository,
     Settings, Transfer, copy, fetch_whole,
 };
+use praxis_sign::Artifact;
 use praxis_store::{Store, StoredImage};
-use serde_json::json;
 
 use super::archive;
+use super::held::Held;
 use super::layout::Layout;
 use super::stored::{InFile, Stored};
 use super::{CopyOutcome, CopyRequest, Place, PullRequest, Referrer};
@@ -55,58 +56,24 @@ impl Engine {
         let store = self.store()?;
         let client = Client::new(settings.clone());
         let scratch = store.scratch()?;
-        match &request.source {
-            Place::Registry(reference) => {
-                let repository = client.repository(reference)?;
-                let root = repository.manifest(reference)?;
-                let mount = Some(reference);
-                self.deliver(
-                    request,
-                    &client,
-                    &store,
-                    scratch.path(),
-                    &repository,
-                    &root,
-                    mount,
-                )
-            }
-            Place::Archive { path, name, format } => {
-                let directory = scratch.path().join("opened");
-                let (layout, root) = archive::open(path, name.as_deref(), *format, &directory)?;
-                let root = layout.document(&root)?;
-                self.deliver(request, &client, &store, scratch.path(), &layout, &root, None)
-            }
-            Place::Layout { directory, tag } => {
-                let layout = Layout::open(directory);
-                let root = layout.document(&layout.root(tag.as_deref())?)?;
-                self.deliver(request, &client, &store, scratch.path(), &layout, &root, None)
-            }
-            Place::Store(reference) => {
-                let root = Stored(&store).document(&stored_image(&store, reference)?)?;
-                self.deliver(
-                    request,
-                    &client,
-                    &store,
-                    scratch.path(),
-                    &Stored(&store),
-                    &root,
-                    None,
-                )
-            }
-        }
+        self.held(&request.source, settings, |image| {
+            self.deliver(request, &client, &store, scratch.path(), image)
+        })
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn deliver(
         &self,
         request: &CopyRequest,
         client: &Client,
         store: &Store,
         scratch: &Path,
-        source: &dyn ContentSource,
-        root: &FetchedManifest,
-        from: Option<&Reference>,
+        image: &Held,
     ) -> Result<CopyOutcome, EngineError> {
+        let (source, root) = (image.source, &image.root);
+        let from = match &request.source {
+            Place::Registry(reference) => Some(reference),
+            _ => None,
+        };
         let run = |target: &dyn ContentTarget| {
             let parallel = client.settings().parallel;
             let referrers = request.referrers;
@@ -211,26 +178,12 @@ impl Engine {
     ) -> Result<String, EngineError> {
         let unreadable = |error: io::Error| EngineError::user(format!("{}: {error}", file.display()));
         let bytes = std::fs::read(file).map_err(unreadable)?;
-        let client = Client::new(settings.clone());
-        let repository = client.repository(reference)?;
-        let subject = subject(&repository, reference)?;
-        let mut content = Descriptor::of(artifact_type, &bytes);
-        if let Some(name) = file.file_name().and_then(|name| name.to_str()) {
-            content
-                .annotations
-                .insert("org.opencontainers.image.title".into(), name.into());
-        }
-        let empty = Descriptor::of(media_type::EMPTY, b"{}");
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": media_type::MANIFEST, "artifactType": artifact_type,
-            "config": empty, "layers": [content], "subject": subject,
-        });
-        let manifest = serde_json::to_vec(&manifest).unwrap_or_default();
-        let descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
-        repository.push_blob(&empty, &&b"{}"[..], None)?;
-        repository.push_blob(&content, &bytes.as_slice(), None)?;
-        repository.attach(&FetchedManifest::verified(&descriptor, manifest)?)?;
-        Ok(descriptor.digest.to_string())
+        let name = file.file_name().and_then(|name| name.to_str());
+        self.held(&Place::Registry(reference.clone()), settings, |image| {
+            let artifact = Artifact::of_file(artifact_type, name, &bytes, &image.root.descriptor);
+            image.add(&artifact)?;
+            Ok(artifact.descriptor.digest.to_string())
+        })
     }
 }
 
@@ -281,10 +234,10 @@ pub(crate) fn stored_image(store: &Store, reference: &Reference) -> Result<Descr
 }
 
 /// A repository as a place to copy to.
-struct InRegistry<'a> {
-    repository: &'a Repository<'a>,
-    scratch: &'a Path,
-    mount: Option<String>,
+pub(super) struct InRegistry<'a> {
+    pub repository: &'a Repository<'a>,
+    pub scratch: &'a Path,
+    pub mount: Option<String>,
 }
 
 impl ContentTarget for InRegistry<'_> {

@@ -49,8 +49,8 @@ impl ContentSource for Stored<'_> {
         Some(Box::new(InFile(self.0.blob_path(&descriptor.digest))))
     }
 
-    fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
-        Ok(Vec::new())
+    fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        Ok(self.0.referrers(subject))
     }
 }
 
@@ -67,7 +67,15 @@ impl ContentTarget for Stored<'_> {
     }
 
     fn take_document(&self, document: &FetchedManifest) -> Result<(), RegistryError> {
-        let stored = self.0.put_blob(&document.descriptor.media_type, &document.bytes);
-        stored.map(drop).map_err(store_error)
+        self.0
+            .put_blob(&document.descriptor.media_type, &document.bytes)
+            .map_err(store_error)?;
+        match document.document.subject() {
+            Some(subject) => self
+                .0
+                .put_referrer(&subject.digest, &document.descriptor)
+                .map_err(store_error),
+            None => Ok(()),
+        }
     }
 }

@@ -16,6 +16,7 @@ mod prune;
 mod registry;
 mod sbom;
 mod secret;
+mod sign;
 
 use std::path::PathBuf;
 
@@ -40,6 +41,7 @@ pub use registry::{
 };
 pub use sbom::{ProvenanceMode, ProvenanceOptions, SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
+pub use sign::{AttestOptions, KeyCommand, KeyOptions, PassphraseOption, SignOptions, VerifyOptions};
 
 /// Container images you can prove.
 ///
@@ -115,6 +117,15 @@ pub enum Command {
     Provenance(ProvenanceOptions),
     /// Build an image again from what it was built from, and compare
     Reproduce(Box<ReproduceOptions>),
+    /// Make keys that sign, and show public ones
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Sign an image and every manifest in it
+    Sign(SignOptions),
+    /// Sign statements about an image: provenance, SBOMs, others
+    Attest(AttestOptions),
+    /// Verify who signed an image and what is said about it
+    Verify(VerifyOptions),
     /// Show, verify and export the ledger: what was built, checked, tested, pinned, released
     #[command(subcommand)]
     Ledger(LedgerCommand),

@@ -22,6 +22,7 @@ mod registry;
 mod reproduce;
 mod run;
 mod sbom;
+mod sign;
 mod store;
 mod test;
 mod tree;
@@ -143,6 +144,10 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Diff(options) => return diff::run(&options, &surroundings),
         Command::Provenance(options) => provenance::run(&options, &surroundings)?,
         Command::Sbom(options) => return sbom::run(&options, &surroundings),
+        Command::Key(command) => sign::key(&command, &surroundings)?,
+        Command::Sign(options) => sign::sign(&options, &surroundings)?,
+        Command::Attest(options) => sign::attest(&options, &surroundings)?,
+        Command::Verify(options) => return sign::verify(&options, &surroundings),
         Command::Reproduce(options) => return reproduce::run(&options, &surroundings),
         Command::Explain(options) => explain::run(&options, &surroundings)?,
         Command::Doctor(format) => {

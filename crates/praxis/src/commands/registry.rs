@@ -20,7 +20,7 @@ use crate::registries;
 const PASSWORD_LIMIT: u64 = 64 << 10;
 
 /// The engine, and the settings of registries. Signals are caught behind the user namespace.
-fn opened(
+pub(super) fn opened(
     options: &RegistryOptions,
     surroundings: &Surroundings,
 ) -> Result<(crate::backend::Engine, praxis_registry::Settings), Failure> {

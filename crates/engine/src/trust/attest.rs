@@ -1,0 +1,204 @@
+//! Statements about an image, signed.
+
+use praxis_oci::{Descriptor, Digest, Platform};
+use praxis_registry::Settings;
+use praxis_sbom::{cyclonedx, spdx};
+use praxis_sign::{Signer, Stamp, Statement, legacy_attestation, legacy_tag};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::kept::bundles;
+use super::sign::{add_bundle, already, what_is};
+use crate::registry::Held;
+use crate::{CYCLONEDX, Engine, EngineError, PROVENANCE, Place, SPDX};
+
+/// What is said of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predicate {
+    /// What it was made from: SLSA provenance, of an image that was built in this store.
+    Provenance {
+        /// Also values of build arguments, the Dockerfile and the steps.
+        all: bool,
+        /// Who built it.
+        builder: Option<String>,
+    },
+    /// What it is made of, as SPDX.
+    Spdx,
+    /// What it is made of, as CycloneDX.
+    Cyclonedx,
+    /// Something else.
+    Other {
+        /// Its predicate type.
+        predicate_type: String,
+        /// What is said.
+        predicate: Value,
+    },
+}
+
+impl Predicate {
+    /// The type of the predicate.
+    pub fn predicate_type(&self) -> &str {
+        match self {
+            Predicate::Provenance { .. } => PROVENANCE,
+            Predicate::Spdx => SPDX,
+            Predicate::Cyclonedx => CYCLONEDX,
+            Predicate::Other { predicate_type, .. } => predicate_type,
+        }
+    }
+}
+
+/// What `praxis attest` asks for.
+pub struct AttestRequest<'a> {
+    /// The image.
+    pub image: Place,
+    /// Where the image can be looked into: as written for [`Engine::inspect`]; of an image with several platforms each
+    /// manifest is looked up there.
+    pub content: String,
+    /// What is said.
+    pub predicates: Vec<Predicate>,
+    /// The key.
+    pub signer: &'a dyn Signer,
+    /// Who says when it was signed, if somebody is to say so.
+    pub stamp: Option<&'a dyn Stamp>,
+    /// The time that is noted, RFC 3339.
+    pub created: String,
+    /// Also in the old form, under a tag.
+    pub legacy: bool,
+}
+
+/// What was said.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttestOutcome {
+    /// The digest of the image.
+    pub digest: Digest,
+    /// Each statement.
+    pub attested: Vec<Attested>,
+}
+
+/// A statement about a manifest.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attested {
+    /// The manifest.
+    pub subject: Digest,
+    /// What it is: `image` or a platform.
+    pub what: String,
+    /// The type of the predicate.
+    pub predicate_type: String,
+    /// The artifact with the statement.
+    pub artifact: Digest,
+    /// Whether it was there before.
+    pub kept: bool,
+}
+
+impl Engine {
+    /// Signs statements about every platform's manifest of an image, each a bundle that refers to its manifest. A statement
+    /// of the same type by the same key that is there stays.
+    ///
+    /// # Errors
+    /// If what is to be said is not known, the key cannot sign or the place takes no referrers.
+    pub fn attest(&self, request: &AttestRequest, settings: &Settings) -> Result<AttestOutcome, EngineError> {
+        self.held(&request.image, settings, |image| {
+            let mut attested = Vec::new();
+            for (descriptor, _) in image.documents()? {
+                let what = what_is(&descriptor);
+                if what == "index" || what == "attestation" {
+                    continue;
+                }
+                for predicate in &request.predicates {
+                    attested.push(self.attest_one(image, &descriptor, &what, predicate, request)?);
+                }
+                if request.legacy {
+                    attest_as_before(image, &descriptor, request)?;
+                }
+            }
+            Ok(AttestOutcome {
+                digest: image.root.descriptor.digest,
+                attested,
+            })
+        })
+    }
+
+    fn attest_one(
+        &self,
+        image: &Held,
+        subject: &Descriptor,
+        what: &str,
+        predicate: &Predicate,
+        request: &AttestRequest,
+    ) -> Result<Attested, EngineError> {
+        let kind = predicate.predicate_type();
+        let key = request.signer.public_key();
+        let there = already(image, &subject.digest, kind, key, request.stamp.is_some())?;
+        let artifact = match there {
+            Some(artifact) => artifact,
+            None => {
+                let statement = self.statement(subject, predicate, &request.content)?;
+                let (signer, stamp) = (request.signer, request.stamp);
+                add_bundle(image, subject, &statement, signer, stamp, &request.created)?
+            }
+        };
+        Ok(Attested {
+            subject: subject.digest,
+            what: what.into(),
+            predicate_type: kind.into(),
+            artifact,
+            kept: there.is_some(),
+        })
+    }
+
+    /// The statement that `predicate` asks for, about a manifest of the image that `content` names.
+    pub(crate) fn statement(
+        &self,
+        subject: &Descriptor,
+        predicate: &Predicate,
+        content: &str,
+    ) -> Result<Vec<u8>, EngineError> {
+        let platform = subject.platform.as_ref();
+        let about = |value| Statement::about(&subject.digest, predicate.predicate_type(), value);
+        let statement = match predicate {
+            Predicate::Provenance { all, builder } => {
+                let value = self.provenance(content, platform, *all, builder.as_deref())?;
+                let bytes = value.to_string().into_bytes();
+                if !Statement::parse(&bytes)?.is_about(&subject.digest) {
+                    return Err(another(content, &value["subject"].to_string(), subject));
+                }
+                return Ok(bytes);
+            }
+            Predicate::Spdx => about(spdx(&self.inventory_of(subject, content, platform)?)),
+            Predicate::Cyclonedx => about(cyclonedx(&self.inventory_of(subject, content, platform)?)),
+            Predicate::Other { predicate, .. } => about(predicate.clone()),
+        };
+        Ok(statement.to_bytes())
+    }
+
+    fn inventory_of(
+        &self,
+        subject: &Descriptor,
+        content: &str,
+        platform: Option<&Platform>,
+    ) -> Result<praxis_sbom::Inventory, EngineError> {
+        let looked_into = self.inspect(content, platform)?.digest;
+        if looked_into != subject.digest.to_string() {
+            return Err(another(content, &looked_into, subject));
+        }
+        self.components(content, None, platform)
+    }
+}
+
+fn another(content: &str, is: &str, subject: &Descriptor) -> EngineError {
+    let subject = subject.digest;
+    EngineError::user(format!(
+        "{content}: it is {is}, which is not what is attested, {subject}"
+    ))
+}
+
+fn attest_as_before(image: &Held, subject: &Descriptor, request: &AttestRequest) -> Result<(), EngineError> {
+    let keys = [*request.signer.public_key()];
+    let believed = bundles(image, &subject.digest)?
+        .into_iter()
+        .filter_map(|kept| kept.believed(&subject.digest, &keys).ok())
+        .filter(|one| one.statement.predicate_type != praxis_sign::SIGNATURE);
+    let layers = believed.map(|one| legacy_attestation(&one.bundle));
+    let layers = layers.collect::<Result<Vec<_>, _>>()?;
+    image.add_legacy(&legacy_tag(&subject.digest, "att"), layers)
+}

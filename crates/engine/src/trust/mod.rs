@@ -1,0 +1,21 @@
+//! Signatures and attestations of images, made and verified (decision 26).
+
+mod attest;
+mod kept;
+mod sign;
+mod verify;
+
+pub use attest::{AttestOutcome, AttestRequest, Attested, Predicate};
+pub use sign::{SignOutcome, SignRequest, SignedManifest};
+pub use verify::{
+    ImageVerification, KeptAttestation, KeptSignature, SignedPart, VerificationCheck, VerificationRequest,
+};
+
+impl From<praxis_sign::SignError> for crate::EngineError {
+    fn from(error: praxis_sign::SignError) -> crate::EngineError {
+        crate::EngineError {
+            hint: error.hint,
+            ..crate::EngineError::user(error.message)
+        }
+    }
+}

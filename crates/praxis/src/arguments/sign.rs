@@ -1,0 +1,138 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+use super::{JsonOption, RegistryOptions};
+
+/// `praxis key …`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key pair: PREFIX.key, encrypted, and PREFIX.pub
+    Generate {
+        /// Beginning of the names of both files.
+        #[arg(long, value_name = "PREFIX", default_value = "praxis", value_hint = ValueHint::FilePath)]
+        output_key_prefix: PathBuf,
+        /// The passphrase.
+        #[command(flatten)]
+        passphrase: PassphraseOption,
+    },
+    /// Write the public key of a key
+    Public {
+        /// The key.
+        #[command(flatten)]
+        key: KeyOptions,
+    },
+}
+
+/// How the passphrase of a key is given.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PassphraseOption {
+    /// File with the passphrase of the key [default: $PRAXIS_KEY_PASSWORD, $COSIGN_PASSWORD, else it is asked for].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_password_file: Option<PathBuf>,
+}
+
+/// The key that signs. It is never looked for: it signs where it is named.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeyOptions {
+    /// Private key in PEM form, plain or encrypted: a file, or env://NAME for a variable that holds it.
+    #[arg(long, value_name = "KEY", required_unless_present = "key_command", value_hint = ValueHint::FilePath)]
+    pub key: Option<String>,
+    /// Command that signs with a key of a token or service: it reads the bytes to sign and writes a DER signature, such as
+    /// `openssl dgst -sha256 -sign KEY`. Needs --public-key.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "key", requires = "public_key")]
+    pub key_command: Option<String>,
+    /// Public key of the one that --key-command signs with.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub public_key: Option<PathBuf>,
+    /// The passphrase.
+    #[command(flatten)]
+    pub passphrase: PassphraseOption,
+}
+
+/// Options of `praxis sign`.
+#[derive(Debug, Args)]
+pub struct SignOptions {
+    /// The image: docker://NAME, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or a name of the store.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The key.
+    #[command(flatten)]
+    pub key: KeyOptions,
+    /// Sign in the old form too, under the tag sha256-DIGEST.sig: for verifiers that do not know bundles. Only in a
+    /// registry.
+    #[arg(long)]
+    pub legacy: bool,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: RegistryOptions,
+    /// Output format.
+    #[command(flatten)]
+    pub format: JsonOption,
+}
+
+/// Options of `praxis attest`.
+#[derive(Debug, Args)]
+pub struct AttestOptions {
+    /// The image: docker://NAME, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or a name of the store.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// What to say: provenance, spdx or cyclonedx, which praxis finds out; with --predicate also the address of another
+    /// type. May be repeated.
+    #[arg(long = "type", value_name = "TYPE", required = true)]
+    pub types: Vec<String>,
+    /// File with what is said (JSON), where praxis does not find it out.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub predicate: Option<PathBuf>,
+    /// Who built it, for the provenance.
+    #[arg(long, value_name = "URI")]
+    pub builder_id: Option<String>,
+    /// Where the image is looked into, as for `praxis inspect` [default: IMAGE; for docker://NAME its name in the store].
+    #[arg(long, value_name = "IMAGE")]
+    pub content: Option<String>,
+    /// The key.
+    #[command(flatten)]
+    pub key: KeyOptions,
+    /// Attest in the old form too, under the tag sha256-DIGEST.att. Only in a registry.
+    #[arg(long)]
+    pub legacy: bool,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: RegistryOptions,
+    /// Output format.
+    #[command(flatten)]
+    pub format: JsonOption,
+}
+
+/// Options of `praxis verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 everything holds; 1 something does not, or the image cannot be read.")]
+pub struct VerifyOptions {
+    /// The image: docker://NAME, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or a name of the store.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Public key that is believed; may be repeated.
+    #[arg(long = "key", value_name = "FILE", required_unless_present = "policy", value_hint = ValueHint::FilePath)]
+    pub keys: Vec<PathBuf>,
+    /// Statement that has to be there: provenance, spdx, cyclonedx or the address of a type; may be repeated.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Who may have built it, as the provenance says; may be repeated.
+    #[arg(long = "builder-id", value_name = "URI")]
+    pub builders: Vec<String>,
+    /// Dockerfile whose pinned bases the provenance has to name.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub dockerfile: Option<PathBuf>,
+    /// Compare SBOMs with the files of the image.
+    #[arg(long)]
+    pub sbom: bool,
+    /// Take what has to hold from `[verify]` of the praxis.toml in this directory; options add to it.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", value_hint = ValueHint::DirPath)]
+    pub policy: Option<PathBuf>,
+    /// Registries.
+    #[command(flatten)]
+    pub registries: RegistryOptions,
+    /// Output format.
+    #[command(flatten)]
+    pub format: JsonOption,
+}

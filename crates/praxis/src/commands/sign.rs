@@ -1,0 +1,205 @@
+//! `praxis key`, `praxis sign`, `praxis attest` and `praxis verify`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use praxis_engine::{
+    AttestOutcome, AttestRequest, CYCLONEDX, ImageVerification, PROVENANCE, Place, Predicate, SPDX,
+    SignOutcome, SignRequest, VerificationRequest, record_time,
+};
+
+use super::{Outcome, Surroundings, check, result, write_stdout};
+use crate::arguments::{AttestOptions, KeyCommand, SignOptions, VerifyOptions};
+use crate::failure::Failure;
+use crate::progress::sanitize::sanitize;
+use crate::worktree::Worktree;
+use crate::{keys, registries};
+
+/// Makes keys and shows public ones.
+pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Failure> {
+    let text = match command {
+        KeyCommand::Generate {
+            output_key_prefix,
+            passphrase,
+        } => {
+            let [private, public] = keys::generate(output_key_prefix, passphrase, &surroundings.environment)?;
+            format!("{private}  the key, encrypted: keep it\n{public}  the public key: give it away\n")
+        }
+        KeyCommand::Public { key } => keys::signer(key, &surroundings.environment)?
+            .public_key()
+            .to_pem(),
+    };
+    write_stdout(text.as_bytes())
+}
+
+/// Signs an image.
+pub fn sign(options: &SignOptions, surroundings: &Surroundings) -> Result<(), Failure> {
+    let signer = keys::signer(&options.key, &surroundings.environment)?;
+    let request = SignRequest {
+        image: Place::parse(&options.image)?,
+        signer: signer.as_ref(),
+        stamp: None,
+        created: record_time(),
+        legacy: options.legacy,
+    };
+    let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
+    let outcome = engine.0.sign(&request, &settings)?;
+    result(options.format.json, &outcome, || signed(&outcome))
+}
+
+fn signed(outcome: &SignOutcome) -> String {
+    let lines = outcome.signed.iter().map(|one| {
+        let how = if one.kept { "was signed" } else { "signed" };
+        format!("{}  {}  {how}: {}\n", one.digest, one.what, one.signature)
+    });
+    lines.collect()
+}
+
+/// Signs statements about an image.
+pub fn attest(options: &AttestOptions, surroundings: &Surroundings) -> Result<(), Failure> {
+    let signer = keys::signer(&options.key, &surroundings.environment)?;
+    let content = options.content.clone().unwrap_or_else(|| {
+        let name = options.image.strip_prefix("docker://");
+        let name = name.or_else(|| options.image.strip_prefix("store:"));
+        name.unwrap_or(&options.image).to_string()
+    });
+    let request = AttestRequest {
+        image: Place::parse(&options.image)?,
+        content,
+        predicates: predicates(options)?,
+        signer: signer.as_ref(),
+        stamp: None,
+        created: record_time(),
+        legacy: options.legacy,
+    };
+    let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
+    let outcome = engine.0.attest(&request, &settings)?;
+    result(options.format.json, &outcome, || attested(&outcome))
+}
+
+fn attested(outcome: &AttestOutcome) -> String {
+    let lines = outcome.attested.iter().map(|one| {
+        let how = if one.kept { "was attested" } else { "attested" };
+        format!(
+            "{}  {}  {}  {how}: {}\n",
+            one.subject,
+            one.what,
+            sanitize(&one.predicate_type),
+            one.artifact
+        )
+    });
+    lines.collect()
+}
+
+fn predicates(options: &AttestOptions) -> Result<Vec<Predicate>, Failure> {
+    let Some(path) = &options.predicate else {
+        let made = options
+            .types
+            .iter()
+            .map(|text| match predicate_type(text).as_str() {
+                PROVENANCE => Ok(Predicate::Provenance {
+                    all: false,
+                    builder: options.builder_id.clone(),
+                }),
+                SPDX => Ok(Predicate::Spdx),
+                CYCLONEDX => Ok(Predicate::Cyclonedx),
+                other => Err(Failure::usage(format!("--type {other}: what is said is missing"))
+                    .with_hint("--predicate FILE")),
+            });
+        return made.collect();
+    };
+    let [one] = options.types.as_slice() else {
+        return Err(Failure::usage("--predicate is what one --type says"));
+    };
+    let failed = |why: String| Failure::failed(format!("{}: {why}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    Ok(vec![Predicate::Other {
+        predicate_type: predicate_type(one),
+        predicate: serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?,
+    }])
+}
+
+/// The type that a word on the command line means; cosign's words too.
+fn predicate_type(text: &str) -> String {
+    match text {
+        "provenance" | "slsaprovenance1" => PROVENANCE,
+        "spdx" | "spdxjson" => SPDX,
+        "cyclonedx" => CYCLONEDX,
+        other => other,
+    }
+    .into()
+}
+
+/// Verifies an image.
+pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+    let mut request = VerificationRequest {
+        image: Place::parse(&options.image)?,
+        keys: Vec::new(),
+        predicates: options.types.iter().map(|text| predicate_type(text)).collect(),
+        builders: options.builders.clone(),
+        dockerfile: options.dockerfile.as_deref().map(text).transpose()?,
+        sbom: options.sbom,
+        stamps: None,
+    };
+    let mut keys = options.keys.clone();
+    if let Some(directory) = &options.policy {
+        let policy = check::read(&Worktree::open(directory)?, None)?.policy.verify;
+        keys.extend(policy.keys.iter().map(|key| directory.join(key)));
+        request
+            .predicates
+            .extend(policy.predicates.iter().map(|text| predicate_type(text)));
+        request.builders.extend(policy.builders);
+        request.sbom |= policy.sbom;
+        if let Some(path) = policy.dockerfile.filter(|_| request.dockerfile.is_none()) {
+            request.dockerfile = Some(text(&directory.join(path))?);
+        }
+    }
+    if keys.is_empty() {
+        return Err(Failure::usage("no key is named that is believed")
+            .with_hint("--key FILE, or keys in [verify] of praxis.toml"));
+    }
+    for path in &keys {
+        request.keys.push(keys::public_key(path)?);
+    }
+    let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
+    let verification = engine
+        .0
+        .verify_image(&request, &registries::interruptible(settings)?)?;
+    result(options.format.json, &verification, || verified(&verification))?;
+    Ok(if verification.passed {
+        Outcome::Done
+    } else {
+        Outcome::Found
+    })
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+}
+
+fn verified(verification: &ImageVerification) -> String {
+    let mut text = String::new();
+    for check in &verification.checks {
+        let mark = if check.holds { "✔" } else { "✘" };
+        let why = check
+            .why
+            .as_deref()
+            .map(|why| format!(": {}", sanitize(why)))
+            .unwrap_or_default();
+        let _ = writeln!(text, "{mark} {}  {}{why}", check.digest, sanitize(&check.what));
+    }
+    let rejected: usize = verification.parts.iter().map(|part| part.rejected.len()).sum();
+    if rejected > 0 {
+        let _ = writeln!(
+            text,
+            "{rejected} bundles that refer to it are not believed; --json says why"
+        );
+    }
+    let end = if verification.passed {
+        "is verified"
+    } else {
+        "is NOT verified"
+    };
+    let _ = writeln!(text, "{} {end}", verification.digest);
+    text
+}

@@ -1,0 +1,26 @@
+//! Signatures: keys, in-toto statements in DSSE envelopes, sigstore bundles, and the artifacts that carry them.
+//!
+//! Nothing here asks a registry or a clock: a bundle is made from a statement and a key, and verified from its bytes and
+//! the keys that are trusted.
+
+mod artifact;
+mod bundle;
+mod command;
+mod envelope;
+mod error;
+mod key;
+mod legacy;
+mod sealed;
+mod stamp;
+mod statement;
+
+pub use artifact::{Artifact, CREATED, carried_bundle};
+pub use bundle::{BUNDLE, Bundle, KeyHint, Material, Rfc3161Timestamp, Timestamps};
+pub use command::KeyCommand;
+pub use envelope::{Envelope, EnvelopeSignature, IN_TOTO};
+pub use error::SignError;
+pub use key::{PrivateKey, PublicKey, Signer};
+pub use legacy::{LegacyLayer, legacy_attestation, legacy_image, legacy_signature, legacy_tag, same_legacy};
+pub use stamp::{Stamp, StampVerifier};
+pub use statement::{SIGNATURE, STATEMENT, Statement, Subject};
+pub use zeroize::Zeroizing;
