@@ -54,8 +54,13 @@ impl Signer for KeyCommand {
         if !status.success() {
             return Err(failed(format!("ended with {status}")));
         }
-        let text = String::from_utf8_lossy(&output);
-        let decoded = STANDARD.decode(text.trim()).ok();
+        // Tools break lines of base64.
+        let text: Vec<u8> = output
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        let decoded = STANDARD.decode(text).ok();
         let candidates = std::iter::once(output.clone()).chain(decoded);
         candidates
             .into_iter()
