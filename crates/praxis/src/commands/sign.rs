@@ -5,14 +5,13 @@ use std::path::Path;
 
 use praxis_engine::{
     AttestOutcome, AttestRequest, CYCLONEDX, ImageVerification, PROVENANCE, Place, Predicate, SPDX,
-    SignOutcome, SignRequest, VerificationRequest, record_time,
+    SignOutcome, SignRequest, VerificationRequest, Worktree, record_time,
 };
 
-use super::{Outcome, Surroundings, check, result, write_stdout};
+use super::{Outcome, Surroundings, result, write_stdout};
 use crate::arguments::{AttestOptions, KeyCommand, SignOptions, VerifyOptions};
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
-use crate::worktree::Worktree;
 use crate::{keys, registries};
 
 /// Makes keys and shows public ones.
@@ -143,7 +142,7 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
     };
     let mut keys = options.keys.clone();
     if let Some(directory) = &options.policy {
-        let policy = check::read(&Worktree::open(directory)?, None)?.policy.verify;
+        let policy = Worktree::open(directory)?.repository(None)?.policy.verify;
         keys.extend(policy.keys.iter().map(|key| directory.join(key)));
         request
             .predicates
