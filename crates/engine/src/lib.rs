@@ -25,6 +25,9 @@ mod outputs;
 mod pins;
 mod provenance;
 mod registry;
+mod release;
+mod release_record;
+mod release_source;
 mod repository;
 mod reproduce;
 mod request;
@@ -79,6 +82,10 @@ pub use provenance::{PROVENANCE, missing_materials};
 pub use registry::{
     ArchiveFormat, CopyOutcome, CopyRequest, FetchedArtifact, FetchedBlob, Place, PullRequest, Referrer,
     RegistryAccess,
+};
+pub use release::{ReleaseRequest, ReleaseStep, TestedImage};
+pub use release_record::{
+    RELEASE_RECORD, ReleaseRecord, ReleasedAttestation, ReleasedImage, ReleasedManifest,
 };
 pub use reproduce::{ReproduceRequest, Reproduction};
 pub use request::{

@@ -94,9 +94,15 @@ pub(crate) fn head_time(directory: &Path) -> Option<i64> {
     git(directory, &arguments)?.parse().ok()
 }
 
-/// One line that `git` says about the repository `directory` is in. It is asked without any of the user's or the
-/// repository's configuration that could run programs.
+/// One line that `git` says about the repository `directory` is in.
 pub(crate) fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
+    let text = git_lines(directory, arguments)?.trim().to_string();
+    (!text.is_empty()).then_some(text)
+}
+
+/// What `git` says about the repository `directory` is in. It is asked without any of the user's or the repository's
+/// configuration that could run programs.
+pub(crate) fn git_lines(directory: &Path, arguments: &[&str]) -> Option<String> {
     let absolute = directory.canonicalize().ok()?;
     let repository = absolute
         .ancestors()
@@ -127,8 +133,8 @@ pub(crate) fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?.trim().to_string();
-    (output.status.success() && !text.is_empty()).then_some(text)
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then_some(text)
 }
 
 /// The Dockerfile of a build of `directory`, with the path it came from (none from standard input).

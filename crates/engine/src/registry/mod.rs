@@ -24,7 +24,7 @@ pub(crate) use cache::RegistryCache;
 pub(crate) use held::Held;
 pub use images::{CopyOutcome, CopyRequest, FetchedArtifact, FetchedBlob, PullRequest, Referrer};
 pub(crate) use layout::Layout;
-pub(crate) use operations::described;
+pub(crate) use operations::{described, stored_image};
 pub use place::{ArchiveFormat, Place};
 pub(crate) use remote::Remote;
 

@@ -14,6 +14,7 @@ mod limits;
 mod output;
 mod prune;
 mod registry;
+mod release;
 mod sbom;
 mod secret;
 mod sign;
@@ -39,6 +40,7 @@ pub use registry::{
     CopyOptions, LoginOptions, LogoutOptions, PullOptions, PushOptions, ReferrersCommand, RegistryOptions,
     TagsOptions,
 };
+pub use release::{GrantOptions, ReleaseOptions};
 pub use sbom::{ProvenanceMode, ProvenanceOptions, SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 pub use sign::{AttestOptions, KeyCommand, KeyOptions, PassphraseOption, SignOptions, VerifyOptions};
@@ -136,6 +138,8 @@ pub enum Command {
     /// Check, build and test with one report; cannot publish
     #[command(args_override_self = true)]
     Ci(Box<CiOptions>),
+    /// Publish what praxis ci tested: signed, attested, pushed by digest, verified, then tagged
+    Release(Box<ReleaseOptions>),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),
     /// Make base images from Debian packages

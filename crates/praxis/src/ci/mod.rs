@@ -26,6 +26,8 @@ pub struct CiReport {
     pub context: String,
     /// The commit, where there is one.
     pub revision: Option<String>,
+    /// Whether the work tree was that commit and nothing else.
+    pub clean: bool,
     /// When it ended, RFC 3339.
     pub time: String,
     /// How long it took, in seconds.
@@ -217,6 +219,7 @@ pub(crate) mod tests {
             revision: Some(evil.into()),
             time: "2026-11-25T12:00:00Z".into(),
             seconds: 1.0,
+            clean: true,
             can_push: false,
             credentials_in_reach: vec![evil.into()],
             check: CheckOutcome {

@@ -62,6 +62,7 @@ pub fn run(options: &CiOptions, surroundings: &Surroundings) -> Result<Outcome, 
         passed: checked.passed && images.iter().all(ImageOutcome::passed),
         context: context.display().to_string(),
         revision: repository.facts.git.as_ref().map(|git| git.revision.clone()),
+        clean: praxis_engine::Engine::clean(&context, None).is_ok(),
         time: record_time(),
         seconds: began.elapsed().as_secs_f64(),
         can_push: false,
@@ -69,6 +70,7 @@ pub fn run(options: &CiOptions, surroundings: &Surroundings) -> Result<Outcome, 
         check: checked,
         images,
     };
+    record::ci(surroundings, &report);
     write_reports(options, surroundings, &report)?;
     result(options.format.json, &report, || report.text(surroundings.style()))?;
     Ok(match report.passed {

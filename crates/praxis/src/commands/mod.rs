@@ -19,6 +19,7 @@ mod pin;
 mod provenance;
 mod record;
 mod registry;
+mod release;
 mod reproduce;
 mod run;
 mod sbom;
@@ -148,6 +149,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Sign(options) => sign::sign(&options, &surroundings)?,
         Command::Attest(options) => sign::attest(&options, &surroundings)?,
         Command::Verify(options) => return sign::verify(&options, &surroundings),
+        Command::Release(options) => release::run(&options, &surroundings)?,
         Command::Reproduce(options) => return reproduce::run(&options, &surroundings),
         Command::Explain(options) => explain::run(&options, &surroundings)?,
         Command::Doctor(format) => {

@@ -8,6 +8,7 @@ use praxis_source::Severity;
 use serde_json::{Value, json};
 
 use super::Surroundings;
+use crate::ci::CiReport;
 use crate::progress::sanitize::sanitize;
 
 /// Writes down that a repository was checked.
@@ -26,7 +27,27 @@ pub fn check(surroundings: &Surroundings, path: &std::path::Path, findings: &[Fi
         "notes": count(Severity::Note),
         "rules": rules,
     });
-    write(surroundings, RecordKind::Check, success, summary, body);
+    write(surroundings, entry(RecordKind::Check, success, summary, body));
+}
+
+/// Writes down what `praxis ci` tested: `praxis release` publishes that and nothing else.
+pub fn ci(surroundings: &Surroundings, report: &CiReport) {
+    let images: Vec<Value> = report
+        .images
+        .iter()
+        .map(|image| json!({"variant": image.variant, "name": image.name, "digest": image.digest}))
+        .collect();
+    let summary = match report.passed {
+        true => format!("praxis ci passed: {}", report.context),
+        false => format!("praxis ci did not pass: {}", report.context),
+    };
+    let body = json!({"ci": true, "revision": report.revision, "clean": report.clean, "images": images});
+    let subject = report.images.first().and_then(|image| image.digest);
+    let entry = Entry {
+        subject,
+        ..entry(RecordKind::Test, report.passed, summary, body)
+    };
+    write(surroundings, entry);
 }
 
 /// Writes down that the images of a repository were pinned.
@@ -34,7 +55,7 @@ pub fn pin(surroundings: &Surroundings, path: &std::path::Path, pins: &[Pin], su
     let changes: Vec<Value> = pins.iter().filter_map(change).collect();
     let summary = format!("pinned {} images in {}", changes.len(), path.display());
     let body = json!({"path": absolute(path), "changes": changes});
-    write(surroundings, RecordKind::Pin, success, summary, body);
+    write(surroundings, entry(RecordKind::Pin, success, summary, body));
 }
 
 fn change(pin: &Pin) -> Option<Value> {
@@ -54,19 +75,23 @@ fn absolute(path: &std::path::Path) -> String {
         .to_string()
 }
 
-/// That something cannot be written down is worth a warning, not a failure.
-fn write(surroundings: &Surroundings, kind: RecordKind, success: bool, summary: String, body: Value) {
-    let Ok(root) = surroundings.store_root() else {
-        return;
-    };
-    let entry = Entry {
+fn entry(kind: RecordKind, success: bool, summary: String, body: Value) -> Entry {
+    Entry {
         time: record_time(),
         kind,
         subject: None,
         success,
         summary,
         body,
+    }
+}
+
+/// That something cannot be written down is worth a warning, not a failure.
+fn write(surroundings: &Surroundings, entry: Entry) {
+    let Ok(root) = surroundings.store_root() else {
+        return;
     };
+    let kind = entry.kind;
     if let Err(error) = record_if_kept(&root, entry) {
         eprintln!(
             "warning: this {kind} is not in the ledger: {}",

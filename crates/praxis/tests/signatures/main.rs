@@ -2,6 +2,7 @@
 
 mod negatives;
 mod places;
+mod release;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -40,7 +41,12 @@ impl Place {
     }
 
     fn program(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Output {
-        Command::new(program.as_ref())
+        self.command(program, arguments).output().unwrap()
+    }
+
+    fn command(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command
             .args(arguments)
             .env_clear()
             .env(
@@ -52,9 +58,8 @@ impl Place {
             .env("PRAXIS_KEY_PASSWORD", "swordfish")
             .env("COSIGN_PASSWORD", "swordfish")
             .stdin(Stdio::null())
-            .current_dir(self.place.path())
-            .output()
-            .unwrap()
+            .current_dir(self.place.path());
+        command
     }
 
     #[track_caller]
