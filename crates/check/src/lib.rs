@@ -4,6 +4,7 @@
 //! No I/O: files come through [`FileTree`], the date and what git knows through [`Facts`]. The same input always
 //! gives the same findings in the same order.
 
+mod action;
 mod command;
 mod dockerfile;
 mod edit;

@@ -153,8 +153,16 @@ pub(crate) fn buildkit() -> String {
         "# BuildKit's checks\n\n`praxis check` and `praxis build --check` run these under the names BuildKit gives \
          them; they are warnings, and\nerrors where a Dockerfile says `# check=error=true`.\n\n",
     );
-    for name in crate::rules::BUILDKIT {
-        text.push_str(&format!("- {name}\n"));
+    for check in crate::rules::buildkit::CHECKS {
+        let seen = if check.in_builds {
+            " Only a build sees it."
+        } else {
+            ""
+        };
+        text.push_str(&format!(
+            "## {}\nWhat it asks for: {}.{seen}\n\nFound in:\n```dockerfile\n{}```\n\n",
+            check.name, check.says, check.bad
+        ));
     }
-    text
+    text.trim_end().to_string() + "\n"
 }

@@ -1,12 +1,15 @@
 //! Pins: which images a repository names, what they are now, and the edits that write it down.
 
+use std::collections::BTreeMap;
+
 use praxis_dockerfile::Kind;
 use praxis_oci::{Digest, Reference};
 use praxis_source::Span;
 
 use crate::repository::YamlKind;
 use crate::rules::deployed;
-use crate::{DockerfileView, Edit, ImagePlace, ImageUse, Repository};
+use crate::yaml::Node;
+use crate::{DockerfileView, Edit, ImagePlace, ImageUse, Repository, YamlFile, action};
 
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
@@ -15,9 +18,13 @@ const BASE_NAME: &str = "org.opencontainers.image.base.name";
 pub trait Resolver {
     /// The digest of `reference`, which has a tag. The error says why nobody knows.
     fn resolve(&self, reference: &Reference) -> Result<Digest, String>;
+
+    /// The branches and tags of the git repository at `address` by their full names, such as `refs/tags/v4`, with the
+    /// commits they stand for. The error says why nobody knows.
+    fn references(&self, address: &str) -> Result<BTreeMap<String, String>, String>;
 }
 
-/// An image that a file names.
+/// An image or an action that a file names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pin {
     /// The file.
@@ -32,19 +39,19 @@ pub struct Pin {
     pub edits: Vec<Edit>,
 }
 
-/// How an image that a file names stands.
+/// How an image or an action that a file names stands. Images have digests; actions have commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PinState {
     /// It has the digest it has now, or nobody asked.
     Pinned,
     /// It has no digest; this is the one.
-    Unpinned(Digest),
+    Unpinned(String),
     /// Its tag has another digest now.
     Moved {
         /// What is written.
         from: String,
         /// What the tag is now.
-        to: Digest,
+        to: String,
     },
     /// Its digest cannot be told, or not be written by an edit.
     Unresolved(String),
@@ -57,7 +64,7 @@ impl PinState {
     }
 }
 
-/// Every image that the repository names, in the order of files and lines. With `update`, tags that have a digest are
+/// Every image and action that the repository names, in the order of files and lines. With `update`, tags that have a digest are
 /// resolved again.
 pub fn pins(repository: &Repository, resolver: &dyn Resolver, update: bool) -> Vec<Pin> {
     let mut found = Vec::new();
@@ -75,9 +82,22 @@ pub fn pins(repository: &Repository, resolver: &dyn Resolver, update: bool) -> V
         YamlKind::Kustomization,
     ];
     for file in repository.yaml.iter().filter(|file| kinds.contains(&file.kind)) {
+        let (built, by_variable) = deployed::built_or_by_variable(file);
+        found.extend(by_variable.into_iter().map(|node| by_variable_pin(file, node)));
         for image in deployed::images(file) {
-            found.push(in_yaml(&file.path, &image, resolver, update));
+            if !built.contains(&image.span) {
+                found.push(in_yaml(&file.path, &image, resolver, update));
+            }
         }
+    }
+    for file in &repository.yaml {
+        found.extend(action::pins(file, &repository.policy, resolver, update));
+        let images = deployed::of_workflow(file);
+        found.extend(
+            images
+                .iter()
+                .map(|image| in_yaml(&file.path, image, resolver, update)),
+        );
     }
     found.sort_by(|a, b| (&a.path, a.span).cmp(&(&b.path, b.span)));
     found
@@ -97,13 +117,15 @@ fn state(reference: &Reference, resolver: &dyn Resolver, update: bool) -> PinSta
         Some(digest) if update && reference.tag().is_some() => match asked() {
             Ok(now) if now != *digest => PinState::Moved {
                 from: digest.to_string(),
-                to: now,
+                to: now.to_string(),
             },
             Ok(_) => PinState::Pinned,
             Err(reason) => PinState::Unresolved(reason),
         },
         Some(_) => PinState::Pinned,
-        None => asked().map_or_else(PinState::Unresolved, PinState::Unpinned),
+        None => asked().map_or_else(PinState::Unresolved, |digest| {
+            PinState::Unpinned(digest.to_string())
+        }),
     }
 }
 
@@ -138,7 +160,7 @@ fn in_dockerfile(
     Some(pin(state, edits))
 }
 
-fn edit(path: &str, span: Span, text: String) -> Edit {
+pub(crate) fn edit(path: &str, span: Span, text: String) -> Edit {
     Edit {
         path: path.into(),
         span,
@@ -151,7 +173,7 @@ fn edits(
     view: &DockerfileView,
     image: &ImageUse,
     reference: &Reference,
-    digest: &Digest,
+    digest: &str,
     literal: Span,
 ) -> Vec<Edit> {
     let path = &view.path;
@@ -197,7 +219,7 @@ fn line_end(view: &DockerfileView) -> &'static str {
 }
 
 /// The labels of the final image that repeat its base, where they are written out and differ.
-fn labels(view: &DockerfileView, reference: &Reference, digest: &Digest) -> Vec<Edit> {
+fn labels(view: &DockerfileView, reference: &Reference, digest: &str) -> Vec<Edit> {
     let tag = reference.tag().unwrap_or("latest");
     let values = [
         (BASE_DIGEST, digest.to_string()),
@@ -209,6 +231,16 @@ fn labels(view: &DockerfileView, reference: &Reference, digest: &Digest) -> Vec<
         Some(edit(&view.path, span, value))
     });
     found.collect()
+}
+
+fn by_variable_pin(file: &YamlFile, node: &Node) -> Pin {
+    Pin {
+        path: file.path.clone(),
+        span: node.span,
+        written: node.text().unwrap_or_default().into(),
+        state: PinState::Unresolved("a variable says what it is".into()),
+        edits: Vec::new(),
+    }
 }
 
 fn in_yaml(path: &str, image: &deployed::Deployed, resolver: &dyn Resolver, update: bool) -> Pin {
@@ -244,6 +276,10 @@ fn in_yaml(path: &str, image: &deployed::Deployed, resolver: &dyn Resolver, upda
     };
     // Only the digest changes: 64 digits in their place, or the text that was missing behind the tag.
     match (digest, image.tagged) {
+        (None, None) if let Some((at, before)) = &image.beside => {
+            let text = format!("{before}digest: {new}");
+            pin.edits.push(edit(path, Span::new(*at, *at), text));
+        }
         (Some((_, span)), _) => pin.edits.push(edit(path, *span, new.to_string())),
         (None, Some(whole)) if image.tag.is_some() => {
             let end = Span::new(whole.end, whole.end);

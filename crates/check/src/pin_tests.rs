@@ -15,6 +15,10 @@ impl Resolver for Shelf {
             _ => Ok(Digest::of(reference.to_string().as_bytes())),
         }
     }
+
+    fn references(&self, address: &str) -> Result<BTreeMap<String, String>, String> {
+        Err(format!("{address} is not reachable"))
+    }
 }
 
 fn pinned(path: &str, text: &str, update: bool) -> (String, Vec<Pin>) {
@@ -180,5 +184,53 @@ fn names_with_dashes_and_registries_match_whole() {
             "python"
         ),
         1
+    );
+}
+
+#[test]
+fn packages_and_kustomizations_are_pinned_where_a_digest_can_stand() {
+    let (a, b) = (digest_of("a.example/a:1"), digest_of("a.example/b:2"));
+    for (path, text, expected) in [
+        (
+            "zarf.yaml",
+            "kind: ZarfPackageConfig\r\ncomponents:\r\n  - name: x\r\n    images:\r\n      - a.example/a:1   # keep\r\n      - 'a.example/b:2'\r\n",
+            format!(
+                "kind: ZarfPackageConfig\r\ncomponents:\r\n  - name: x\r\n    images:\r\n      - a.example/a:1@{a}   # keep\r\n      - 'a.example/b:2@{b}'\r\n"
+            ),
+        ),
+        (
+            "k/kustomization.yaml",
+            "images:\n  - name: app\n    newName: a.example/a # new\n    newTag: \"1\" # tag\n  - {name: a.example/b, newTag: '2'}\n# end",
+            format!(
+                "images:\n  - name: app\n    newName: a.example/a # new\n    newTag: \"1\" # tag\n    digest: {a}\n  - {{name: a.example/b, newTag: '2', digest: {b}}}\n# end"
+            ),
+        ),
+        (
+            "compose.yaml",
+            "services:\n  own:\n    build: .\n    image: own:dev\n  a: {image: 'a.example/a:1'}\n  b:\n\n    image:   \"a.example/b:2\"\n",
+            format!(
+                "services:\n  own:\n    build: .\n    image: own:dev\n  a: {{image: 'a.example/a:1@{a}'}}\n  b:\n\n    image:   \"a.example/b:2@{b}\"\n"
+            ),
+        ),
+    ] {
+        let (new, found) = pinned(path, text, false);
+        assert_eq!(new, expected, "{found:?}");
+        let (again, found) = pinned(path, &new, true);
+        assert_eq!(again, new, "{path}: a second run changes nothing");
+        assert!(found.iter().all(|pin| pin.state == PinState::Pinned), "{found:?}");
+    }
+}
+
+/// What a variable names may be anything: a check must not pass over it.
+#[test]
+fn variables_of_compose_are_not_passed_over() {
+    let (_, found) = pinned(
+        "compose.yaml",
+        "services:\n  a:\n    image: ${IMAGE:-a.example/a:1}\n",
+        false,
+    );
+    assert!(
+        matches!(&found[..], [one] if matches!(one.state, PinState::Unresolved(_))),
+        "{found:?}"
     );
 }

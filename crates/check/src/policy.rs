@@ -39,6 +39,8 @@ pub struct Policy {
     pub deploy: Deploy,
     /// What builds and publishes it.
     pub ci: Ci,
+    /// Where workflows find actions.
+    pub actions: Actions,
     /// Who has to have signed the image, and what has to be said about it.
     pub verify: Verify,
     /// How the image shows that it works.
@@ -214,6 +216,14 @@ pub struct Ci {
     pub release: Vec<String>,
     /// Workflows that build and try the image.
     pub image: Vec<String>,
+}
+
+/// Where workflows find actions.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Actions {
+    /// The server of their repositories, such as `https://git.example.com`, or a mirror of it.
+    pub server: Option<String>,
 }
 
 /// Findings that are accepted for a time.

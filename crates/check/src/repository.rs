@@ -18,6 +18,8 @@ const LONGEST: usize = 4 << 20;
 pub enum YamlKind {
     /// A workflow.
     Workflow,
+    /// An action that workflows use.
+    Action,
     /// Values of a chart.
     Values,
     /// A chart.
@@ -274,6 +276,7 @@ fn yaml_kind(path: &str, name: &str, paths: &[String]) -> Option<YamlKind> {
     });
     match stem {
         _ if workflows.contains(&directory) => Some(YamlKind::Workflow),
+        "action" => Some(YamlKind::Action),
         "Chart" => Some(YamlKind::Chart),
         "zarf" => Some(YamlKind::Zarf),
         "kustomization" => Some(YamlKind::Kustomization),

@@ -160,6 +160,14 @@ impl<'t> Reader<'t> {
             let message = format!("more than {DEEPEST} levels or {MOST} nodes");
             return Err((message, span));
         }
+        // The parser looks behind a closing quote, whether a comment follows, and counts that in.
+        let span = match event {
+            Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) => {
+                let written = self.text.get(span.start..span.end).unwrap_or_default();
+                Span::new(span.start, span.start + quoted(written))
+            }
+            _ => span,
+        };
         let (value, anchor, end) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 let verbatim = self.verbatim(&text, style, span);
@@ -212,6 +220,22 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// How long the quoted text is that `written` begins with, with its quotes.
+fn quoted(written: &str) -> usize {
+    let mut characters = written.char_indices().peekable();
+    let quote = characters.next().map(|(_, quote)| quote);
+    while let Some((at, character)) = characters.next() {
+        let next = characters.peek().map(|(_, next)| *next);
+        match character {
+            '\\' if quote == Some('"') => _ = characters.next(),
+            '\'' if quote == Some('\'') && next == Some('\'') => _ = characters.next(),
+            end if Some(end) == quote => return at + 1,
+            _ => {}
+        }
+    }
+    written.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,8 +246,7 @@ mod tests {
 
     #[test]
     fn nodes_know_where_they_are() {
-        let text =
-            "# é\r\nimage:\r\n  repository: ghcr.io/x/y # c\r\n  digest: \"sha256:ab\"\r\nlist: [a, 'b']\r\n";
+        let text = "# é\r\nimage:\r\n  repository: ghcr.io/x/y # c\r\n  digest: \"sha256:ab\"  # d\r\nlist: [a, 'b' ]\r\n";
         let documents = read(text).unwrap();
         let slice = |node: &Node| text[node.span.start..node.span.end].to_string();
         let image = documents[0].get("image").unwrap();

@@ -1,13 +1,18 @@
-//! Who knows which digest a tag has: the store, and registries.
+//! Who knows which digest a tag has: the store, and registries. Which commit one is, git is asked.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use praxis_check::{
     CheckError, Confidence, Finding, Fix, Patch, Pin, PinState, Repository, Resolver, patches,
 };
 use praxis_oci::{Digest, Reference};
 use praxis_registry::Client;
+use praxis_solve::{Access, GitAddress, Local, remote_references};
 use praxis_source::Severity;
 
-use crate::{Engine, ImageDescription};
+use crate::loan::loan;
+use crate::{Engine, EngineError, ImageDescription, Site};
 
 /// Who knows what a tag stands for: the store, and registries.
 pub struct Shelves<'a> {
@@ -17,7 +22,14 @@ pub struct Shelves<'a> {
     pub registries: Option<Client>,
     /// Registries are asked also for names that the store has.
     pub update: bool,
+    /// Certificates and proxies for git.
+    pub site: Site,
+    /// What git was told, by address: each repository is asked once.
+    pub told: RefCell<BTreeMap<String, Told>>,
 }
+
+/// The branches and tags of a repository, or why nobody knows them.
+pub type Told = Result<BTreeMap<String, String>, String>;
 
 impl Resolver for Shelves<'_> {
     fn resolve(&self, reference: &Reference) -> Result<Digest, String> {
@@ -40,9 +52,37 @@ impl Resolver for Shelves<'_> {
             (None, None) => Err(format!("{}: no such image in the store", reference.familiar())),
         }
     }
+
+    fn references(&self, address: &str) -> Told {
+        if let Some(told) = self.told.borrow().get(address) {
+            return told.clone();
+        }
+        let told = match &self.registries {
+            None => Err(format!("{address} is not asked: --offline")),
+            Some(_) => self.ask(address).map_err(|error| error.message),
+        };
+        self.told.borrow_mut().insert(address.into(), told.clone());
+        told
+    }
 }
 
 impl Shelves<'_> {
+    /// Asks the repository with no key and no token, as anybody may.
+    fn ask(&self, address: &str) -> Result<BTreeMap<String, String>, EngineError> {
+        let address = GitAddress::parse(address, Local::Refused)?;
+        let registries = self.registries.as_ref();
+        let stop = registries
+            .map(|client| client.settings().stop.clone())
+            .unwrap_or_default();
+        let access = Access {
+            site: &loan(&self.site),
+            secrets: &BTreeMap::new(),
+            ssh: &BTreeMap::new(),
+            stop: &stop,
+        };
+        Ok(remote_references(&*self.engine.store()?, &address, &access)?)
+    }
+
     /// When the image with this digest was made, RFC 3339.
     fn created(&self, name: &str, digest: &str) -> Option<String> {
         let reference: Reference = format!("{name}@{digest}").parse().ok()?;
@@ -66,7 +106,7 @@ impl Shelves<'_> {
             return None;
         };
         let name = pin.written.parse::<Reference>().ok()?.name();
-        Some([self.created(&name, from), self.created(&name, &to.to_string())])
+        Some([self.created(&name, from), self.created(&name, to)])
     }
 }
 

@@ -58,6 +58,7 @@ pub use inspector::{Inspector, OnError};
 pub use promise::Promise;
 pub use remote::{
     Access, ArchiveContext, Checkout, Context, FetchedAddress, GitAddress, Local, fetch_address, fetch_git,
+    remote_references,
 };
 pub use run::StepLimits;
 pub use site::SiteLoan;

@@ -109,6 +109,10 @@ rules! {
 }
 
 #[cfg(test)]
+pub(crate) mod buildkit;
+#[cfg(test)]
+mod complete_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use px202::is_toolchain;

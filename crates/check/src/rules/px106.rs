@@ -1,7 +1,8 @@
 //! # Pinned digests are there and cover the platforms
 //!
-//! With `--online`, the registry of a pinned image is asked: it still has the digest, and the digest covers every
-//! platform of `image.platforms` in praxis.toml.
+//! With `--online`, the registry of every image is asked that a Dockerfile (also in `# syntax=` and in the labels that name
+//! the base), a compose file, values, a package or a workflow names with a digest: it still has the digest, and what the
+//! image is made from covers every platform of `image.platforms` in praxis.toml.
 //!
 //! # Why
 //! A digest that its registry removed breaks the next build that has no cache. One of a single platform, taken over by
@@ -32,17 +33,17 @@ use crate::rule::Report;
 use crate::Repository;
 
 pub(super) fn run(repository: &Repository, report: &mut Report) {
-    for (view, image, answer) in repository.answered() {
+    for (image, answer) in repository.answered() {
         let Some(covered) = &answer.platforms else {
             let message = format!("the registry has no {} any more", image.written);
-            report.add(&view.path, image.span, message);
+            report.add(image.path, image.span, message);
             continue;
         };
-        let wanted = repository.policy.image.platforms.iter();
+        let wanted = repository.policy.image.platforms.iter().filter(|_| image.for_all_platforms);
         let missing: Vec<&str> = wanted.filter(|one| !covers(covered, one)).map(String::as_str).collect();
         if !missing.is_empty() {
             let message = format!("{} is not for {}", image.written, missing.join(", "));
-            report.add(&view.path, image.span, message);
+            report.add(image.path, image.span, message);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! # Pins do not lag their tags
 //!
-//! With `--online`, the registry of a pinned image is asked what the tag stands for now. If that is another image, it
+//! With `--online`, the registry of a pinned image (see PX106) is asked what the tag stands for now. If that is another image, it
 //! was made at most `bases.max-age-days` days ago (30 where praxis.toml says nothing).
 //!
 //! # Why
@@ -39,9 +39,8 @@ const DAYS: i64 = 30;
 
 pub(super) fn run(repository: &Repository, report: &mut Report) {
     let allowed = repository.policy.bases.max_age_days.map_or(DAYS, i64::from);
-    for (view, image, answer) in repository.answered() {
-        let pinned = image.reference.as_ref().and_then(|reference| reference.digest());
-        let (Some(tag), Some(pinned)) = (&answer.tag, pinned) else {
+    for (image, answer) in repository.answered() {
+        let (Some(tag), Some(pinned)) = (&answer.tag, image.reference.digest()) else {
             continue;
         };
         let made = answer.tag_created.as_deref().and_then(days);
@@ -50,7 +49,7 @@ pub(super) fn run(repository: &Repository, report: &mut Report) {
         };
         if *tag != pinned.to_string() && today - made > allowed {
             let message = format!("the tag has an image that was made {} days ago: {tag}", today - made);
-            report.add(&view.path, image.span, message);
+            report.add(image.path, image.span, message);
         }
     }
 }

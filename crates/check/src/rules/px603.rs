@@ -26,28 +26,24 @@
 //!       - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
 //! ```
 //! # Fix
-//! Write the commit and the version in a comment; Renovate keeps both.
+//! `praxis pin` writes the commit and the version in a comment; Renovate keeps both.
 
-use crate::repository::YamlKind;
+use crate::action::{comment, is_commit, uses};
 use crate::rule::Report;
-use crate::workflow::jobs;
 use crate::yaml::Node;
 use crate::{Repository, YamlFile};
 
 pub(super) fn run(repository: &Repository, report: &mut Report) {
-    for workflow in repository.of_kind(YamlKind::Workflow) {
-        for job in jobs(workflow) {
-            let steps = job.steps().iter().filter_map(|step| step.get("uses"));
-            for node in steps.chain(job.node.get("uses")) {
-                if let Some(message) = unpinned(workflow, node) {
-                    report.add(&workflow.path, node.span, message);
-                }
+    for file in &repository.yaml {
+        for node in uses(file) {
+            if let Some(message) = unpinned(file, node) {
+                report.add(&file.path, node.span, message);
             }
         }
     }
 }
 
-fn unpinned(workflow: &YamlFile, node: &Node) -> Option<String> {
+fn unpinned(file: &YamlFile, node: &Node) -> Option<String> {
     let uses = node.text()?;
     if uses.starts_with("./") {
         return None;
@@ -56,13 +52,9 @@ fn unpinned(workflow: &YamlFile, node: &Node) -> Option<String> {
         return (!image.contains("@sha256:")).then(|| format!("{uses} has no digest"));
     }
     let (name, version) = uses.split_once('@').unwrap_or((uses, ""));
-    let commit = version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
-    if !commit {
+    if !is_commit(version) {
         return Some(format!("{name} is pinned to {version:?}, not to a commit"));
     }
-    let line = workflow.file.position(node.span.start).line;
-    let text = workflow.file.line(line);
-    let comment = text.rsplit_once(" #").map_or("", |(_, comment)| comment);
-    let has_version = comment.contains(|c: char| c.is_ascii_digit());
+    let has_version = comment(file, node).is_some_and(|comment| comment.contains(|c: char| c.is_ascii_digit()));
     (!has_version).then(|| format!("no comment says which version of {name} this commit is"))
 }

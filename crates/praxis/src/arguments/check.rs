@@ -95,7 +95,7 @@ pub struct PinOptions {
     /// Repository, or one Dockerfile.
     #[arg(default_value = ".", value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
-    /// Write nothing; exit 1 if an image has no digest, or with --update another one.
+    /// Write nothing; exit 1 if an image has no digest or an action no commit, or with --update another one.
     #[arg(long)]
     pub check: bool,
     /// Resolve tags again that have a digest, and write what they are now.
@@ -104,7 +104,7 @@ pub struct PinOptions {
     /// Show the edits as a patch and write nothing.
     #[arg(long)]
     pub diff: bool,
-    /// Ask no registry: what the store does not have stays without a digest.
+    /// Ask neither registries nor git: what the store does not have stays without a digest.
     #[arg(long)]
     pub offline: bool,
     /// Registries.

@@ -17,7 +17,7 @@ pub fn ask(client: &Client, checked: &Checked) -> Result<BTreeMap<String, Regist
     let pinned = checked.pinned().into_iter();
     pinned
         .filter(|reference| reference.domain() != "localhost")
-        .map(|reference| Ok((reference.to_string(), about(client, reference)?)))
+        .map(|reference| Ok((reference.to_string(), about(client, &reference)?)))
         .collect()
 }
 

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
 use crate::registries;
 
-/// Pins the images of a repository.
+/// Pins the images and actions of a repository.
 pub fn run(options: &PinOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let settings = registries::settings(&options.registries, surroundings)?;
     let engine = surroundings.engine()?.0;
@@ -23,6 +23,8 @@ pub fn run(options: &PinOptions, surroundings: &Surroundings) -> Result<Outcome,
             false => Some(Client::new(registries::interruptible(settings)?)),
         },
         update: options.update,
+        site: surroundings.site().site,
+        told: Default::default(),
     };
     let tree = Worktree::open(&options.path)?;
     let repository = tree.repository(None)?;
@@ -50,7 +52,9 @@ pub fn run(options: &PinOptions, surroundings: &Surroundings) -> Result<Outcome,
     let count = if options.check { open } else { unresolved };
     Ok(match count {
         0 => Outcome::Done,
-        count => Outcome::Shown(Failure::failed(format!("{count} images are not pinned"))),
+        count => Outcome::Shown(Failure::failed(format!(
+            "{count} images or actions are not pinned"
+        ))),
     })
 }
 
@@ -98,7 +102,11 @@ fn table(repository: &Repository, pins: &[Pin], ages: &[Ages]) -> String {
 fn as_json(repository: &Repository, pins: &[Pin], ages: &[Ages]) -> serde_json::Value {
     let one = |(pin, age): (&Pin, &Ages)| {
         let (state, more) = words(&pin.state);
-        let key = if state == "unresolved" { "reason" } else { "digest" };
+        let key = match state {
+            "unresolved" => "reason",
+            _ if more.is_empty() || more.contains(':') => "digest",
+            _ => "commit",
+        };
         let mut value = json!({
             "path": pin.path,
             "line": line(repository, pin),

@@ -51,6 +51,34 @@ fn registries_tell_what_became_of_pins() {
     );
 }
 
+/// Also what is not in a Dockerfile.
+#[test]
+fn deployed_images_and_frontends_are_asked_for() {
+    let place = Place::new();
+    place.publish_base("team/base:1");
+    let digest = place.base.manifest().to_string();
+    let name = place.name("team/base:1");
+    let gone = format!("sha256:{}", "b".repeat(64));
+    place.write(
+        "repository/Dockerfile",
+        &format!("# syntax={name}@{gone}\nFROM scratch\nCOPY a /\n"),
+    );
+    let compose = format!("services:\n  a:\n    image: {name}@{digest}\n  b:\n    image: {name}@{gone}\n");
+    place.write("repository/compose.yaml", &compose);
+    let online = findings(&place, &["--online", "--today", "2026-11-25"], 1);
+    let missing: Vec<_> = online
+        .iter()
+        .filter(|finding| finding["rule"] == "PX106")
+        .map(|finding| {
+            (
+                finding["path"].as_str().unwrap(),
+                finding["line"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(missing, [("Dockerfile", 1), ("compose.yaml", 5)], "{online:?}");
+}
+
 #[test]
 fn without_being_told_nothing_is_asked() {
     let place = Place::new();

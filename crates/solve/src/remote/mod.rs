@@ -4,6 +4,7 @@ mod address;
 mod archive_context;
 mod checkout;
 mod git;
+mod references;
 mod surroundings;
 mod tidy;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 pub use address::{GitAddress, Local};
 pub use archive_context::{ArchiveContext, Context, FetchedAddress, fetch_address};
 pub use checkout::{Checkout, fetch_git};
+pub use references::remote_references;
 
 use crate::site::SiteLoan;
 
