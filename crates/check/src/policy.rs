@@ -206,6 +206,8 @@ pub struct Verify {
     pub dockerfile: Option<String>,
     /// Whether SBOMs are compared with the files.
     pub sbom: bool,
+    /// The file of authorities that are believed about times: only signatures with a time by one of them count.
+    pub trusted_root: Option<String>,
 }
 
 /// What builds and publishes the image.

@@ -76,6 +76,8 @@ pub use praxis_sbom::{
 pub use praxis_sign::{
     KeyCommand, PrivateKey, PublicKey, SIGNATURE, SignError, Signer, Stamp, StampVerifier, Zeroizing,
 };
+#[cfg(feature = "tsa")]
+pub use praxis_sign::{TimestampAuthority, TimestampServer, TrustedRoot};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
 pub use provenance::{PROVENANCE, missing_materials};
@@ -93,6 +95,8 @@ pub use request::{
     OutputKind, SecretSource, Site,
 };
 pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
+#[cfg(feature = "tsa")]
+pub use trust::timestamp_server;
 pub use trust::{
     AttestOutcome, AttestRequest, Attested, ImageVerification, KeptAttestation, KeptSignature, Predicate,
     SignOutcome, SignRequest, SignedManifest, SignedPart, VerificationCheck, VerificationRequest,

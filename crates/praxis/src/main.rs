@@ -20,6 +20,7 @@ mod request;
 mod root;
 mod site;
 mod svg;
+mod timestamps;
 
 use std::process::ExitCode;
 

@@ -17,6 +17,7 @@ mod push;
 mod referrers;
 mod repository;
 mod secret;
+mod service;
 mod settings;
 mod transfer;
 mod transport;

@@ -13,6 +13,8 @@ mod legacy;
 mod sealed;
 mod stamp;
 mod statement;
+#[cfg(feature = "tsa")]
+mod timestamp;
 
 pub use artifact::{Artifact, CREATED, carried_bundle};
 pub use bundle::{BUNDLE, Bundle, KeyHint, Material, Rfc3161Timestamp, Timestamps};
@@ -23,4 +25,6 @@ pub use key::{PrivateKey, PublicKey, Signer};
 pub use legacy::{LegacyLayer, legacy_attestation, legacy_image, legacy_signature, legacy_tag, same_legacy};
 pub use stamp::{Stamp, StampVerifier};
 pub use statement::{SIGNATURE, STATEMENT, Statement, Subject};
+#[cfg(feature = "tsa")]
+pub use timestamp::{TimestampAuthority, TimestampServer, TimestampTransport, TrustedRoot};
 pub use zeroize::Zeroizing;

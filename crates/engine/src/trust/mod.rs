@@ -3,10 +3,14 @@
 mod attest;
 mod kept;
 mod sign;
+#[cfg(feature = "tsa")]
+mod timestamps;
 mod verify;
 
 pub use attest::{AttestOutcome, AttestRequest, Attested, Predicate};
 pub use sign::{SignOutcome, SignRequest, SignedManifest};
+#[cfg(feature = "tsa")]
+pub use timestamps::timestamp_server;
 pub use verify::{
     ImageVerification, KeptAttestation, KeptSignature, SignedPart, VerificationCheck, VerificationRequest,
 };

@@ -43,7 +43,9 @@ pub use registry::{
 pub use release::{GrantOptions, ReleaseOptions};
 pub use sbom::{ProvenanceMode, ProvenanceOptions, SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
-pub use sign::{AttestOptions, KeyCommand, KeyOptions, PassphraseOption, SignOptions, VerifyOptions};
+pub use sign::{
+    AttestOptions, KeyCommand, KeyOptions, PassphraseOption, SignOptions, TimestampOptions, VerifyOptions,
+};
 
 /// Container images you can prove.
 ///

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use praxis_oci::Reference;
 
-use super::{JsonOption, KeyOptions, RegistryOptions};
+use super::{JsonOption, KeyOptions, RegistryOptions, TimestampOptions};
 
 /// Options of `praxis release`.
 #[derive(Debug, Args)]
@@ -27,6 +27,9 @@ pub struct ReleaseOptions {
     /// The key.
     #[command(flatten)]
     pub key: KeyOptions,
+    /// When.
+    #[command(flatten)]
+    pub timestamps: TimestampOptions,
     /// The right to push.
     #[command(flatten)]
     pub grant: GrantOptions,

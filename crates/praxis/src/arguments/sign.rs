@@ -22,6 +22,12 @@ pub enum KeyCommand {
         #[command(flatten)]
         key: KeyOptions,
     },
+    /// Write the trustedroot.json by which others, cosign among them, believe a timestamp authority
+    TrustedRoot {
+        /// The authority.
+        #[command(flatten)]
+        timestamps: TimestampOptions,
+    },
 }
 
 /// How the passphrase of a key is given.
@@ -50,6 +56,22 @@ pub struct KeyOptions {
     pub passphrase: PassphraseOption,
 }
 
+/// Who says when it was signed (RFC 3161).
+#[derive(Clone, Debug, Default, Args)]
+pub struct TimestampOptions {
+    /// Address of a timestamp authority: a signature then holds when it was made.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PRAXIS_TIMESTAMP_SERVER",
+        requires = "timestamp_certs"
+    )]
+    pub timestamp_server: Option<String>,
+    /// Certificates of that authority (PEM): the one that signs first, the root last.
+    #[arg(long, value_name = "FILE", env = "PRAXIS_TIMESTAMP_CERTS", requires = "timestamp_server", value_hint = ValueHint::FilePath)]
+    pub timestamp_certs: Option<PathBuf>,
+}
+
 /// Options of `praxis sign`.
 #[derive(Debug, Args)]
 pub struct SignOptions {
@@ -59,6 +81,9 @@ pub struct SignOptions {
     /// The key.
     #[command(flatten)]
     pub key: KeyOptions,
+    /// When.
+    #[command(flatten)]
+    pub timestamps: TimestampOptions,
     /// Sign in the old form too, under the tag sha256-DIGEST.sig: for verifiers that do not know bundles. Only in a
     /// registry.
     #[arg(long)]
@@ -93,6 +118,9 @@ pub struct AttestOptions {
     /// The key.
     #[command(flatten)]
     pub key: KeyOptions,
+    /// When.
+    #[command(flatten)]
+    pub timestamps: TimestampOptions,
     /// Attest in the old form too, under the tag sha256-DIGEST.att. Only in a registry.
     #[arg(long)]
     pub legacy: bool,
@@ -111,6 +139,9 @@ pub struct VerifyOptions {
     /// The image: docker://NAME, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or a name of the store.
     #[arg(value_name = "IMAGE")]
     pub image: String,
+    /// Authorities that are believed about times (trustedroot.json): only signatures with a time by one of them count.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub trusted_root: Option<PathBuf>,
     /// Public key that is believed; may be repeated.
     #[arg(long = "key", value_name = "FILE", required_unless_present = "policy", value_hint = ValueHint::FilePath)]
     pub keys: Vec<PathBuf>,

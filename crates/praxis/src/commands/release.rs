@@ -12,7 +12,7 @@ use crate::arguments::{GrantOptions, ReleaseOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
-use crate::{keys, registries};
+use crate::{keys, registries, timestamps};
 
 const PASSWORD: &str = "PRAXIS_RELEASE_PASSWORD";
 /// No report and no password file is larger.
@@ -33,8 +33,10 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
         credentials: grant(&options.grant, &repository, environment)?,
         ..registries::settings(&options.registries, surroundings)?
     };
+    let stamps = timestamps::believed_authority(&options.timestamps)?;
     let (engine, _) = surroundings.engine()?;
     let settings = registries::interruptible(settings)?;
+    let stamp = timestamps::stamp(&options.timestamps, &settings)?;
     let (tested, place) = match &options.report {
         Some(path) => (report(path)?, path.display().to_string()),
         None => match engine.0.tested(&commit)? {
@@ -57,8 +59,8 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
         source: project.facts.git.and_then(|git| git.source),
         builder: options.builder_id.clone(),
         signer: signer.as_ref(),
-        stamp: None,
-        stamps: None,
+        stamp: stamp.as_deref(),
+        stamps: stamps.as_deref(),
         legacy: options.legacy,
         created: record_time(),
     };

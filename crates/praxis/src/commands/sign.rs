@@ -12,7 +12,7 @@ use super::{Outcome, Surroundings, result, write_stdout};
 use crate::arguments::{AttestOptions, KeyCommand, SignOptions, VerifyOptions};
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
-use crate::{keys, registries};
+use crate::{keys, registries, timestamps};
 
 /// Makes keys and shows public ones.
 pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -24,6 +24,7 @@ pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Fail
             let [private, public] = keys::generate(output_key_prefix, passphrase, &surroundings.environment)?;
             format!("{private}  the key, encrypted: keep it\n{public}  the public key: give it away\n")
         }
+        KeyCommand::TrustedRoot { timestamps } => timestamps::trusted_root(timestamps)?,
         KeyCommand::Public { key } => keys::signer(key, &surroundings.environment)?
             .public_key()
             .to_pem(),
@@ -34,14 +35,16 @@ pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Fail
 /// Signs an image.
 pub fn sign(options: &SignOptions, surroundings: &Surroundings) -> Result<(), Failure> {
     let signer = keys::signer(&options.key, &surroundings.environment)?;
+    let image = Place::parse(&options.image)?;
+    let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
+    let stamp = timestamps::stamp(&options.timestamps, &settings)?;
     let request = SignRequest {
-        image: Place::parse(&options.image)?,
+        image,
         signer: signer.as_ref(),
-        stamp: None,
+        stamp: stamp.as_deref(),
         created: record_time(),
         legacy: options.legacy,
     };
-    let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
     let outcome = engine.0.sign(&request, &settings)?;
     result(options.format.json, &outcome, || signed(&outcome))
 }
@@ -62,16 +65,18 @@ pub fn attest(options: &AttestOptions, surroundings: &Surroundings) -> Result<()
         let name = name.or_else(|| options.image.strip_prefix("store:"));
         name.unwrap_or(&options.image).to_string()
     });
+    let (image, predicates) = (Place::parse(&options.image)?, predicates(options)?);
+    let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
+    let stamp = timestamps::stamp(&options.timestamps, &settings)?;
     let request = AttestRequest {
-        image: Place::parse(&options.image)?,
+        image,
         content,
-        predicates: predicates(options)?,
+        predicates,
         signer: signer.as_ref(),
-        stamp: None,
+        stamp: stamp.as_deref(),
         created: record_time(),
         legacy: options.legacy,
     };
-    let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
     let outcome = engine.0.attest(&request, &settings)?;
     result(options.format.json, &outcome, || attested(&outcome))
 }
@@ -131,6 +136,7 @@ fn predicate_type(text: &str) -> String {
 
 /// Verifies an image.
 pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+    let mut trusted_root = options.trusted_root.clone();
     let mut request = VerificationRequest {
         image: Place::parse(&options.image)?,
         keys: Vec::new(),
@@ -149,6 +155,7 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
             .extend(policy.predicates.iter().map(|text| predicate_type(text)));
         request.builders.extend(policy.builders);
         request.sbom |= policy.sbom;
+        trusted_root = trusted_root.or(policy.trusted_root.map(|path| directory.join(path)));
         if let Some(path) = policy.dockerfile.filter(|_| request.dockerfile.is_none()) {
             request.dockerfile = Some(text(&directory.join(path))?);
         }
@@ -160,6 +167,8 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
     for path in &keys {
         request.keys.push(keys::public_key(path)?);
     }
+    let stamps = trusted_root.as_deref().map(timestamps::believed).transpose()?;
+    request.stamps = stamps.as_deref();
     let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
     let verification = engine
         .0

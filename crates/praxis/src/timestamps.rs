@@ -1,0 +1,111 @@
+//! Who says, and who is believed about, when something was signed.
+
+use std::path::Path;
+
+use praxis_engine::{Stamp, StampVerifier};
+use praxis_registry::Settings;
+
+use crate::arguments::TimestampOptions;
+use crate::failure::Failure;
+
+#[cfg(feature = "tsa")]
+mod with {
+    use praxis_engine::{TimestampAuthority, TrustedRoot, timestamp_server};
+
+    use super::*;
+
+    /// The authority of the options.
+    fn authority(options: &TimestampOptions) -> Result<Option<TimestampAuthority>, Failure> {
+        let (Some(address), Some(path)) = (&options.timestamp_server, &options.timestamp_certs) else {
+            return Ok(None);
+        };
+        let failed = |why: String| Failure::failed(format!("--timestamp-certs {}: {why}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let authority =
+            TimestampAuthority::from_pem(&text, address).map_err(|error| failed(error.message))?;
+        Ok(Some(authority))
+    }
+
+    pub fn stamp(options: &TimestampOptions, settings: &Settings) -> Result<Option<Box<dyn Stamp>>, Failure> {
+        let server = |authority| Box::new(timestamp_server(authority, settings)) as Box<dyn Stamp>;
+        Ok(authority(options)?.map(server))
+    }
+
+    pub fn believed_authority(options: &TimestampOptions) -> Result<Option<Box<dyn StampVerifier>>, Failure> {
+        let root = |authority| {
+            Box::new(TrustedRoot {
+                authorities: vec![authority],
+            }) as Box<dyn StampVerifier>
+        };
+        Ok(authority(options)?.map(root))
+    }
+
+    pub fn trusted_root(options: &TimestampOptions) -> Result<String, Failure> {
+        let authority = authority(options)?
+            .ok_or_else(|| Failure::usage("--timestamp-server and --timestamp-certs say which authority"))?;
+        let root = TrustedRoot {
+            authorities: vec![authority],
+        };
+        let bytes = root.to_bytes().map_err(|error| Failure::failed(error.message))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub fn believed(path: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
+        let failed = |why: String| Failure::failed(format!("{}: {why}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        let root = TrustedRoot::parse(&bytes).map_err(|error| failed(error.message))?;
+        Ok(Box::new(root))
+    }
+}
+
+#[cfg(not(feature = "tsa"))]
+mod with {
+    use super::*;
+
+    fn missing(what: &str) -> Failure {
+        Failure::usage(format!("{what}: this praxis was built without timestamps"))
+            .with_hint("cargo install with --features tsa, or the -tsa variant of the image")
+    }
+
+    pub fn stamp(options: &TimestampOptions, _: &Settings) -> Result<Option<Box<dyn Stamp>>, Failure> {
+        match &options.timestamp_server {
+            Some(_) => Err(missing("--timestamp-server")),
+            None => Ok(None),
+        }
+    }
+
+    pub fn believed_authority(options: &TimestampOptions) -> Result<Option<Box<dyn StampVerifier>>, Failure> {
+        match &options.timestamp_server {
+            Some(_) => Err(missing("--timestamp-server")),
+            None => Ok(None),
+        }
+    }
+
+    pub fn trusted_root(_: &TimestampOptions) -> Result<String, Failure> {
+        Err(missing("praxis key trusted-root"))
+    }
+
+    pub fn believed(_: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
+        Err(missing("--trusted-root"))
+    }
+}
+
+/// Who is asked for the time of a signature.
+pub fn stamp(options: &TimestampOptions, settings: &Settings) -> Result<Option<Box<dyn Stamp>>, Failure> {
+    with::stamp(options, settings)
+}
+
+/// The same authority, believed.
+pub fn believed_authority(options: &TimestampOptions) -> Result<Option<Box<dyn StampVerifier>>, Failure> {
+    with::believed_authority(options)
+}
+
+/// The file by which others believe the authority.
+pub fn trusted_root(options: &TimestampOptions) -> Result<String, Failure> {
+    with::trusted_root(options)
+}
+
+/// The authorities of such a file.
+pub fn believed(path: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
+    with::believed(path)
+}

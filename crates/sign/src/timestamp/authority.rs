@@ -1,0 +1,203 @@
+//! Authorities that are believed about times, and the file that tells others of them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use der::{Decode as _, DecodePem as _, Encode as _};
+use serde::{Deserialize, Serialize};
+use x509_cert::Certificate;
+
+use crate::SignError;
+
+/// The media type of the file.
+const TRUSTED_ROOT: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
+
+/// An authority: the certificate that signs times, and the chain to the root that is trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampAuthority {
+    /// Where it is asked; only said to others.
+    pub uri: String,
+    /// DER certificates: the one that signs, those between, the root.
+    pub chain: Vec<Vec<u8>>,
+    /// Times it may give, RFC 3339: from, and until if there is an end.
+    pub valid_for: (Option<String>, Option<String>),
+}
+
+impl TimestampAuthority {
+    /// Reads a chain in PEM form: the certificate that signs, those between, the root.
+    ///
+    /// # Errors
+    /// If it is no such chain.
+    pub fn from_pem(text: &str, uri: &str) -> Result<TimestampAuthority, SignError> {
+        let blocks = text.split_inclusive("-----END CERTIFICATE-----");
+        let mut chain = Vec::new();
+        for block in blocks {
+            let Some(start) = block.find("-----BEGIN CERTIFICATE-----") else {
+                continue;
+            };
+            let certificate = Certificate::from_pem(&block.as_bytes()[start..]).map_err(wrong)?;
+            chain.push(certificate.to_der().map_err(wrong)?);
+        }
+        if chain.len() < 2 {
+            return Err(
+                SignError::new("the chain of a timestamp authority has at least two certificates")
+                    .with_hint("the one that signs first, the root last"),
+            );
+        }
+        Ok(TimestampAuthority {
+            uri: uri.into(),
+            chain,
+            valid_for: (None, None),
+        })
+    }
+}
+
+fn wrong(error: der::Error) -> SignError {
+    SignError::new(format!("not a certificate: {error}"))
+}
+
+/// All that is trusted, as sigstore's clients read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedRoot {
+    /// The authorities.
+    pub authorities: Vec<TimestampAuthority>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    media_type: String,
+    #[serde(default)]
+    tlogs: Vec<serde_json::Value>,
+    #[serde(default)]
+    certificate_authorities: Vec<serde_json::Value>,
+    #[serde(default)]
+    ctlogs: Vec<serde_json::Value>,
+    #[serde(default)]
+    timestamp_authorities: Vec<Listed>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(default)]
+    subject: Subject,
+    #[serde(default)]
+    uri: String,
+    cert_chain: Chain,
+    #[serde(default)]
+    valid_for: Window,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subject {
+    #[serde(default)]
+    organization: String,
+    #[serde(default)]
+    common_name: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Chain {
+    certificates: Vec<Raw>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw {
+    raw_bytes: String,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Window {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+}
+
+impl TrustedRoot {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// If it is no such file, or a chain in it is none.
+    pub fn parse(bytes: &[u8]) -> Result<TrustedRoot, SignError> {
+        let file: File = serde_json::from_slice(bytes)
+            .map_err(|error| SignError::new(format!("not a trusted root: {error}")))?;
+        if file.media_type != TRUSTED_ROOT {
+            return Err(SignError::new(format!(
+                "a trusted root of the type {:?} is not known",
+                file.media_type
+            )));
+        }
+        let authority = |listed: Listed| {
+            let chain = listed.cert_chain.certificates.iter().map(|one| {
+                let bytes = STANDARD
+                    .decode(&one.raw_bytes)
+                    .map_err(|_| SignError::new("a certificate is no base64"))?;
+                Certificate::from_der(&bytes).map_err(wrong)?;
+                Ok(bytes)
+            });
+            let chain = chain.collect::<Result<Vec<_>, SignError>>()?;
+            match chain.len() {
+                0 | 1 => Err(SignError::new("a timestamp authority without a root")),
+                _ => Ok(TimestampAuthority {
+                    uri: listed.uri,
+                    chain,
+                    valid_for: (listed.valid_for.start, listed.valid_for.end),
+                }),
+            }
+        };
+        Ok(TrustedRoot {
+            authorities: file
+                .timestamp_authorities
+                .into_iter()
+                .map(authority)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// If a certificate cannot be read.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SignError> {
+        let listed = |authority: &TimestampAuthority| {
+            let signing = Certificate::from_der(authority.chain.first().map_or(&[][..], Vec::as_slice))
+                .map_err(wrong)?;
+            let from = signing.tbs_certificate.validity.not_before.to_date_time();
+            let certificates = authority.chain.iter().map(|one| Raw {
+                raw_bytes: STANDARD.encode(one),
+            });
+            Ok(Listed {
+                subject: Subject {
+                    organization: String::new(),
+                    common_name: signing.tbs_certificate.subject.to_string(),
+                },
+                uri: authority.uri.clone(),
+                cert_chain: Chain {
+                    certificates: certificates.collect(),
+                },
+                valid_for: Window {
+                    // Readers want a beginning: that of the certificate says nothing new.
+                    start: Some(authority.valid_for.0.clone().unwrap_or_else(|| from.to_string())),
+                    end: authority.valid_for.1.clone(),
+                },
+            })
+        };
+        let file = File {
+            media_type: TRUSTED_ROOT.into(),
+            tlogs: Vec::new(),
+            certificate_authorities: Vec::new(),
+            ctlogs: Vec::new(),
+            timestamp_authorities: self
+                .authorities
+                .iter()
+                .map(listed)
+                .collect::<Result<_, SignError>>()?,
+        };
+        let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}

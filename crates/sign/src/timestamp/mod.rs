@@ -1,0 +1,9 @@
+//! RFC 3161 timestamps: who signed something had it at that time, says an authority that is named.
+
+mod authority;
+mod message;
+mod server;
+mod verify;
+
+pub use authority::{TimestampAuthority, TrustedRoot};
+pub use server::{TimestampServer, TimestampTransport};
