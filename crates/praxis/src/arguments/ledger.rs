@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, ValueHint};
 use praxis_engine::RecordKind;
 use praxis_oci::Digest;
 
-use super::JsonOption;
+use super::{JsonOption, RegistryOptions, TimestampOptions};
 
 /// `praxis ledger …`.
 #[derive(Debug, Subcommand)]
@@ -32,6 +32,12 @@ pub enum LedgerCommand {
         /// File to write; without it, standard output.
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
+        /// When it was so.
+        #[command(flatten)]
+        timestamps: TimestampOptions,
+        /// Registries, whose proxies and certificates also serve to reach the authority.
+        #[command(flatten)]
+        registries: RegistryOptions,
     },
     /// Write all records as lines of JSON, with a checkpoint at the end
     Export {
@@ -64,6 +70,9 @@ pub struct LedgerVerifyOptions {
     /// Checkpoint that the ledger must still fit; may be repeated.
     #[arg(long = "checkpoint", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub checkpoints: Vec<PathBuf>,
+    /// Authorities that are believed about times (trustedroot.json): every checkpoint has to have a time by one of them.
+    #[arg(long, value_name = "FILE", requires = "checkpoints", value_hint = ValueHint::FilePath)]
+    pub trusted_root: Option<PathBuf>,
     /// Verify an export instead of the ledger of the store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub export: Option<PathBuf>,

@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use praxis_engine::StampVerifier;
 use praxis_engine::{
     Checkpoint, Fault, Ledger, Record, Verification, ledger_file, read_export, verify_records, write_export,
 };
-use praxis_ledger::inclusion_proof;
+use praxis_ledger::{LedgerError, inclusion_proof};
 use praxis_oci::Digest;
 use serde_json::json;
 
@@ -16,6 +19,10 @@ use crate::arguments::{LedgerCommand, LedgerLogOptions, LedgerVerifyOptions};
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
 use crate::progress::style::Style;
+use crate::timestamps;
+
+/// The line of a checkpoint that holds when it was so: a `TimeStampResp` over the three lines, in base64.
+const STAMP: &str = "timestamp ";
 
 /// Runs `praxis ledger …`.
 pub fn run(command: &LedgerCommand, surroundings: &Surroundings) -> Result<Outcome, Failure> {
@@ -27,9 +34,20 @@ pub fn run(command: &LedgerCommand, surroundings: &Surroundings) -> Result<Outco
             format,
         } => show(&open(surroundings)?, *number, *proof, format.json)?,
         LedgerCommand::Verify(options) => return verify(options, surroundings),
-        LedgerCommand::Checkpoint { output } => {
-            let checkpoint = open(surroundings)?.checkpoint()?.to_string();
-            write(output.as_deref(), &checkpoint)?;
+        LedgerCommand::Checkpoint {
+            output,
+            timestamps,
+            registries,
+        } => {
+            let mut text = open(surroundings)?.checkpoint()?.to_string();
+            let settings = crate::registries::settings(registries, surroundings)?;
+            if let Some(stamp) = timestamps::stamp(timestamps, &settings)? {
+                let response = stamp
+                    .stamp(text.as_bytes())
+                    .map_err(|error| Failure::failed(error.message))?;
+                text.push_str(&format!("\n{STAMP}{}\n", STANDARD.encode(response)));
+            }
+            write(output.as_deref(), &text)?;
         }
         LedgerCommand::Export { output } => {
             let ledger = open(surroundings)?;
@@ -140,16 +158,36 @@ fn as_text(record: &Record, proof: Option<&(Checkpoint, Vec<Digest>)>) -> String
     text
 }
 
+/// The time of a checkpoint, which has to have one by somebody who is believed.
+fn time_of(text: &str, checkpoint: &Checkpoint, believed: &dyn StampVerifier) -> Result<String, String> {
+    let line = text.lines().find_map(|line| line.strip_prefix(STAMP));
+    let line = line.ok_or("it has no timestamp")?;
+    let response = STANDARD.decode(line).map_err(|_| "its timestamp is no base64")?;
+    let body = checkpoint.to_string();
+    believed
+        .time(&response, body.as_bytes())
+        .map_err(|error| error.message)
+}
+
 fn verify(options: &LedgerVerifyOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let mut checkpoints = Vec::new();
+    let believed = options
+        .trusted_root
+        .as_deref()
+        .map(timestamps::believed)
+        .transpose()?;
     for path in &options.checkpoints {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::failed(format!("--checkpoint {}: {error}", path.display())))?;
-        let checkpoint = text.parse::<Checkpoint>();
-        checkpoints.push(
-            checkpoint
-                .map_err(|error| Failure::failed(format!("--checkpoint {}: {error}", path.display())))?,
-        );
+        let wrong = |why: String| Failure::failed(format!("--checkpoint {}: {why}", path.display()));
+        let checkpoint: Checkpoint = text
+            .parse()
+            .map_err(|error: LedgerError| wrong(error.to_string()))?;
+        if let Some(believed) = &believed {
+            let time = time_of(&text, &checkpoint, believed.as_ref()).map_err(wrong)?;
+            eprintln!("{}: {} records at {time}", path.display(), checkpoint.size);
+        }
+        checkpoints.push(checkpoint);
     }
     let found = match &options.export {
         Some(path) => verify_export(path, checkpoints)?,
@@ -199,8 +237,8 @@ fn report(found: &Verification) -> String {
     text
 }
 
-impl From<praxis_ledger::LedgerError> for Failure {
-    fn from(error: praxis_ledger::LedgerError) -> Failure {
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Failure {
         Failure::failed(error.to_string())
     }
 }

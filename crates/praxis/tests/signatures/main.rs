@@ -3,6 +3,8 @@
 mod negatives;
 mod places;
 mod release;
+#[cfg(feature = "tsa")]
+mod timestamps;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
