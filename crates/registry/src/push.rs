@@ -275,7 +275,8 @@ impl Upload<'_> {
         } else {
             client.steadily(ask, None)?
         };
-        let transient = matches!(answer.status, 408 | 416 | 429 | 500 | 502 | 503 | 504);
+        // 404: the upload is gone. What was sent before a cut may have arrived and ended it meanwhile.
+        let transient = matches!(answer.status, 404 | 408 | 416 | 429 | 500 | 502 | 503 | 504);
         answer
             .success(client)
             .map_err(|error| RegistryError { transient, ..error })
