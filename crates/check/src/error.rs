@@ -21,6 +21,18 @@ pub enum CheckError {
         /// What is wrong.
         reason: String,
     },
+    /// A place that deploys an image cannot be edited.
+    #[error("{path}:{line}:{column}: {reason}")]
+    Deploy {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// The character in the line, from 1.
+        column: usize,
+        /// Why not.
+        reason: String,
+    },
     /// Two edits of one file overlap, or one points outside of it.
     #[error("{path}: {reason}")]
     Edit {

@@ -37,6 +37,8 @@ pub struct Policy {
     pub premises: Vec<Premise>,
     /// What deploys the image.
     pub deploy: Deploy,
+    /// What a release is promoted into.
+    pub promote: Promote,
     /// What builds and publishes it.
     pub ci: Ci,
     /// Where workflows find actions.
@@ -186,10 +188,19 @@ pub struct Premise {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Deploy {
-    /// The digest that was released last.
-    pub released: Option<String>,
-    /// Values files that must not hold the placeholder.
+    /// The digest that was released last; `praxis promote` keeps it.
+    pub released: Option<Spanned<String>>,
+    /// Deploy files that must not hold the placeholder, as patterns; without any, those whose name starts with
+    /// `values-prod`.
     pub production: Vec<String>,
+}
+
+/// What a release is promoted into.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Promote {
+    /// Patterns of the deploy files whose digests are written, as in `.dockerignore`.
+    pub files: Vec<String>,
 }
 
 /// Who has to have signed an image, and what has to be said about it.
@@ -286,6 +297,16 @@ impl Policy {
             .governance_label
             .as_deref()
             .unwrap_or("io.praxis.governance")
+    }
+
+    /// Whether a deploy file is for production.
+    pub fn is_production(&self, path: &str) -> bool {
+        let patterns = &self.deploy.production;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let matches = |text: &String| {
+            text == path || praxis_dockerfile::Pattern::parse(text).is_ok_and(|pattern| pattern.matches(path))
+        };
+        patterns.is_empty() && name.starts_with("values-prod") || patterns.iter().any(matches)
     }
 
     /// The labels that the image must have.

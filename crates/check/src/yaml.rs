@@ -81,6 +81,17 @@ impl Node {
         self.walk_below(&mut Vec::new(), visit);
     }
 
+    /// Calls `visit` for every scalar at any depth.
+    pub fn scalars<'n>(&'n self, visit: &mut dyn FnMut(&'n Node)) {
+        match &self.value {
+            Value::Scalar { .. } => visit(self),
+            _ => {
+                let values = self.entries().iter().map(|(_, value)| value);
+                values.chain(self.items()).for_each(|node| node.scalars(visit));
+            }
+        }
+    }
+
     fn walk_below<'n>(&'n self, path: &mut Vec<&'n str>, visit: &mut dyn FnMut(&[&'n str], &'n Node)) {
         for (key, value) in self.entries() {
             path.push(key.text().unwrap_or_default());
@@ -277,6 +288,18 @@ mod tests {
         let twice = read("a: 1\na: 2\n").unwrap();
         assert_eq!(twice[0].get("a"), None, "which of them counts is not guessed");
         assert_eq!(twice[0].entries().len(), 2);
+    }
+
+    #[test]
+    fn quoted_scalars_end_with_their_quote() {
+        for written in ["'x'", "'it''s'", "\"x\"", "\"a \\\" # b\"", "\"\\\\\"", "''"] {
+            for behind in ["", "  ", " # y", "  # it's \"y\"", " # y\r\nc: 1"] {
+                let text = format!("a: {written}{behind}\n");
+                let documents = read(&text).unwrap();
+                let span = documents[0].get("a").unwrap().span;
+                assert_eq!(&text[span.start..span.end], written, "{text}");
+            }
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct BaseRequest {
     pub platforms: Vec<Platform>,
     /// Mirrors instead of the site's.
     pub mirrors: Vec<String>,
+    /// Whether a Release file that is past its time is taken when a lock is made.
+    pub allow_expired: bool,
     /// What the machine lends.
     pub site: Site,
     /// Dockerfiles to re-pin.
@@ -286,7 +288,7 @@ fn make_lock(request: &BaseRequest, recipe: &Recipe, events: &dyn Events) -> Res
         .map_or(0, |time| time.as_secs() as i64);
     let options = LockOptions {
         now,
-        allow_expired: false,
+        allow_expired: request.allow_expired,
     };
     let fetch = fetcher(&request.site)?;
     let tell = |progress: Progress| tell(events, &progress);

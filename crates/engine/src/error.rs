@@ -34,6 +34,11 @@ impl EngineError {
         EngineError::new(ErrorKind::User, message)
     }
 
+    /// What was asked for is refused, because of `message`.
+    pub fn refused(message: impl Into<String>) -> EngineError {
+        EngineError::user(message)
+    }
+
     pub(crate) fn environment(message: impl Into<String>) -> EngineError {
         EngineError::new(ErrorKind::Environment, message)
     }

@@ -23,6 +23,7 @@ mod loan;
 mod origin;
 mod outputs;
 mod pins;
+mod promote;
 mod provenance;
 mod registry;
 mod release;
@@ -59,7 +60,7 @@ pub use inspect::{ImageDescription, ImageDifference, LayerPair};
 pub use ledger::{ledger_file, record_if_kept, record_time};
 pub use origin::{LayerSource, Origin, RecordedBase, RecordedContext, RecordedDockerfile, RecordedLayer};
 pub use pins::{Shelves, pin_patches};
-pub use praxis_check::{HttpProbe, Policy, SmokeTest};
+pub use praxis_check::{Deployment, HttpProbe, Policy, Promotion, SmokeTest};
 pub use praxis_dockerfile::parse_size;
 pub use praxis_image::{
     Cause, Change, Difference, Duplicate, FieldChange, FileChange, FileFacts, ImageReport, LayerReport,
@@ -80,6 +81,7 @@ pub use praxis_sign::{
 pub use praxis_sign::{TimestampAuthority, TimestampServer, TrustedRoot};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
+pub use promote::{Approver, PromoteRequest, Verify, promotion, promotion_problems};
 pub use provenance::{PROVENANCE, missing_materials};
 pub use registry::{
     ArchiveFormat, CopyOutcome, CopyRequest, FetchedArtifact, FetchedBlob, Place, PullRequest, Referrer,

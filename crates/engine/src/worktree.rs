@@ -72,40 +72,66 @@ impl Worktree {
     /// # Errors
     /// If the file does not hold the old text any more, or cannot be written.
     pub fn write(&self, patch: &Patch) -> Result<(), EngineError> {
-        let failed = |error: std::io::Error| {
-            EngineError::user(format!("{}: {error}", self.path.join(&patch.path).display()))
-        };
-        self.replace(patch).map_err(failed)
+        self.prepare(std::slice::from_ref(patch))?.place()
     }
 
-    fn replace(&self, patch: &Patch) -> std::io::Result<()> {
+    /// Writes the new texts of files beside them, synced to disk, where nobody sees them before they are placed. What was
+    /// left by a run that was killed is removed.
+    ///
+    /// # Errors
+    /// If a file does not hold its old text any more, or one cannot be written. Nothing is left then.
+    pub fn prepare(&self, patches: &[Patch]) -> Result<Prepared<'_>, EngineError> {
+        let mut prepared = Prepared {
+            tree: self,
+            parts: Vec::new(),
+        };
+        for patch in patches {
+            let part = self.part(patch).map_err(|error| self.failed(patch, &error))?;
+            prepared.parts.push(part);
+        }
+        Ok(prepared)
+    }
+
+    fn failed(&self, patch: &Patch, error: &std::io::Error) -> EngineError {
+        EngineError::user(format!("{}: {error}", self.path.join(&patch.path).display()))
+    }
+
+    /// The mode of a file that holds the old text of a patch.
+    fn unchanged(&self, patch: &Patch) -> std::io::Result<u32> {
         let file = File::from(self.open_file(&patch.path)?);
         let mode = rustix::fs::fstat(&file)?.st_mode & 0o7777;
         let mut held = String::new();
         file.take(LONGEST).read_to_string(&mut held)?;
-        if held != patch.old {
-            return Err(std::io::Error::other(
-                "it was changed meanwhile; nothing was written",
-            ));
+        match held == patch.old {
+            true => Ok(mode),
+            false => Err(std::io::Error::other(
+                "it was changed meanwhile; it was not written",
+            )),
         }
+    }
+
+    fn part(&self, patch: &Patch) -> std::io::Result<Part> {
+        let mode = self.unchanged(patch)?;
         let (directory, name) = patch.path.rsplit_once('/').unwrap_or((".", &patch.path));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let directory = openat2(&self.top, directory, flags, Mode::empty(), resolve)?;
-        let part = format!(".{name}.praxis-{}", std::process::id());
+        remove_leftovers(&directory, name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let written = openat(&directory, &part, flags, Mode::from_raw_mode(0o600)).map_err(Into::into);
-        let written = written.and_then(|file| {
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-            let mut file = File::from(file);
-            file.write_all(patch.new.as_bytes())?;
-            file.sync_all()?;
-            Ok(rustix::fs::renameat(&directory, &part, &directory, name)?)
-        });
-        if written.is_err() {
-            let _ = rustix::fs::unlinkat(&directory, &part, AtFlags::empty());
-        }
-        written
+        let part = Part {
+            name: name.into(),
+            beside: format!("{}{}", part_prefix(name), std::process::id()),
+            patch: patch.clone(),
+            directory,
+        };
+        let file = openat(&part.directory, &part.beside, flags, Mode::from_raw_mode(0o600))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        let mut file = File::from(file);
+        let written = file
+            .write_all(patch.new.as_bytes())
+            .and_then(|()| file.sync_all());
+        written.inspect_err(|_| part.remove())?;
+        Ok(part)
     }
 
     fn list(
@@ -168,6 +194,73 @@ impl Worktree {
     }
 }
 
+/// A new text beside a file.
+struct Part {
+    directory: OwnedFd,
+    name: String,
+    beside: String,
+    patch: Patch,
+}
+
+impl Part {
+    fn remove(&self) {
+        let _ = rustix::fs::unlinkat(&self.directory, &self.beside, AtFlags::empty());
+    }
+}
+
+/// New texts that wait beside their files. Dropped, they are gone.
+pub struct Prepared<'t> {
+    tree: &'t Worktree,
+    parts: Vec<Part>,
+}
+
+impl Prepared<'_> {
+    /// Renames every text into place, one after the other. Each file is at any moment wholly old or wholly new.
+    ///
+    /// # Errors
+    /// If a file was changed meanwhile or cannot be renamed. Those before it are placed; the same again places the rest.
+    pub fn place(mut self) -> Result<(), EngineError> {
+        self.place_first(usize::MAX)
+    }
+
+    fn place_first(&mut self, count: usize) -> Result<(), EngineError> {
+        for _ in 0..count.min(self.parts.len()) {
+            let part = &self.parts[0];
+            let placed = self.tree.unchanged(&part.patch).and_then(|_| {
+                rustix::fs::renameat(&part.directory, &part.beside, &part.directory, &part.name)?;
+                Ok(rustix::fs::fsync(&part.directory)?)
+            });
+            placed.map_err(|error| self.tree.failed(&part.patch, &error))?;
+            self.parts.remove(0);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        self.parts.iter().for_each(Part::remove);
+    }
+}
+
+fn part_prefix(name: &str) -> String {
+    format!(".{name}.praxis-")
+}
+
+/// Removes what killed runs left beside a file.
+fn remove_leftovers(directory: &OwnedFd, name: &str) -> std::io::Result<()> {
+    let prefix = part_prefix(name);
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let found = entry.file_name().to_str().unwrap_or_default();
+        let number = found.strip_prefix(&prefix);
+        if number.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())) {
+            rustix::fs::unlinkat(directory, found, AtFlags::empty())?;
+        }
+    }
+    Ok(())
+}
+
 impl FileTree for Worktree {
     fn entries(&self) -> Result<Vec<Entry>, CheckError> {
         let mut found = Vec::new();
@@ -214,5 +307,88 @@ impl FileTree for Worktree {
             path: path.into(),
             reason: error.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn patches() -> Vec<Patch> {
+        let patch = |name: &str| Patch {
+            path: name.into(),
+            old: format!("old {name}"),
+            new: format!("new {name}"),
+        };
+        ["a", "below/b", "below/c"].map(patch).into()
+    }
+
+    fn tree() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("below")).unwrap();
+        for patch in patches() {
+            fs::write(directory.path().join(&patch.path), patch.old).unwrap();
+        }
+        directory
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<String> = fs::read_dir(directory).unwrap().map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// A run that ends after `placed` renames without cleaning up, as if it was killed.
+    fn killed(worktree: &Worktree, placed: usize) {
+        let mut prepared = worktree.prepare(&patches()).unwrap();
+        prepared.place_first(placed).unwrap();
+        std::mem::forget(prepared);
+    }
+
+    #[test]
+    fn a_run_that_is_killed_between_two_operations_is_completed_by_the_next() {
+        for placed in 0..=3 {
+            let directory = tree();
+            let worktree = Worktree::open(directory.path()).unwrap();
+            killed(&worktree, placed);
+            let held = |patch: &Patch| fs::read_to_string(directory.path().join(&patch.path)).unwrap();
+            for (at, patch) in patches().iter().enumerate() {
+                let expected = if at < placed { &patch.new } else { &patch.old };
+                assert_eq!(&held(patch), expected, "after {placed}");
+            }
+            let left: Vec<Patch> = patches().into_iter().skip(placed).collect();
+            worktree.prepare(&left).unwrap().place().unwrap();
+            assert!(patches().iter().all(|patch| held(patch) == patch.new));
+            assert_eq!(names(directory.path()), ["a", "below"]);
+            assert_eq!(names(&directory.path().join("below")), ["b", "c"]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_meanwhile_is_not_written_and_nothing_stays() {
+        let directory = tree();
+        let worktree = Worktree::open(directory.path()).unwrap();
+        let prepared = worktree.prepare(&patches()).unwrap();
+        fs::write(directory.path().join("below/b"), "somebody's").unwrap();
+        let error = prepared.place().unwrap_err();
+        assert!(
+            error
+                .message
+                .ends_with("below/b: it was changed meanwhile; it was not written"),
+            "{error}"
+        );
+        assert_eq!(
+            fs::read_to_string(directory.path().join("below/b")).unwrap(),
+            "somebody's"
+        );
+        assert_eq!(names(&directory.path().join("below")), ["b", "c"]);
+        assert!(
+            worktree.prepare(&patches()).is_err(),
+            "a does not hold its old text"
+        );
+        assert_eq!(names(directory.path()), ["a", "below"]);
     }
 }

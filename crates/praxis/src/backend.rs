@@ -119,6 +119,7 @@ impl Engine {
         let request = BaseRequest {
             recipe: options.recipe.clone(),
             mirrors: options.mirror.mirrors.clone(),
+            allow_expired: options.expired.allow_expired,
             site,
             ..BaseRequest::default()
         };
@@ -156,6 +157,7 @@ impl Engine {
             recipe: options.recipe.clone(),
             tag: options.tag.clone(),
             mirrors: options.mirror.mirrors.clone(),
+            allow_expired: options.expired.allow_expired,
             site,
             dockerfiles: options.dockerfiles.clone(),
             platforms: options.platforms.clone(),

@@ -138,7 +138,7 @@ fn split(node: &Node, found: &mut Vec<Deployed>) {
 }
 
 /// `image: name:tag@digest`.
-fn whole(node: &Node) -> Option<Deployed> {
+pub(crate) fn whole(node: &Node) -> Option<Deployed> {
     node.text()
         .filter(|text| text.contains([':', '/']))
         .and_then(|text| named(node, text))

@@ -33,7 +33,7 @@ use crate::rule::Report;
 use crate::{Edit, Repository};
 
 pub(super) fn run(repository: &Repository, report: &mut Report) {
-    let Some(released) = &repository.policy.deploy.released else {
+    let Some(released) = repository.policy.deploy.released.as_ref().map(toml::Spanned::get_ref) else {
         return;
     };
     for file in repository.of_kind(YamlKind::Values) {

@@ -1,6 +1,7 @@
 //! # Production has no placeholder
 //!
-//! The values files that `deploy.production` of praxis.toml lists hold no digest of zeros.
+//! Deploy files for production hold no digest of zeros: those that match `deploy.production` of praxis.toml, or without it
+//! those whose name starts with `values-prod`.
 //!
 //! # Why
 //! The placeholder is there so that nothing can be deployed by accident. In production values it is a deployment that
@@ -30,14 +31,14 @@ use crate::rule::Report;
 use crate::Repository;
 
 pub(super) fn run(repository: &Repository, report: &mut Report) {
-    let production = &repository.policy.deploy.production;
-    for file in repository.yaml.iter().filter(|file| production.contains(&file.path)) {
-        for image in deployed::images(file) {
-            if let Some((digest, span)) = image.digest
-                && deployed::is_placeholder(&digest)
-            {
-                report.add(&file.path, span, format!("{} is pinned to the placeholder", image.name));
-            }
+    for file in repository.yaml.iter().filter(|file| repository.policy.is_production(&file.path)) {
+        for document in &file.documents {
+            document.scalars(&mut |node| {
+                let text = node.text().unwrap_or_default();
+                if deployed::is_placeholder(text.rsplit('@').next().unwrap_or_default()) {
+                    report.add(&file.path, node.span, "production is pinned to the placeholder");
+                }
+            });
         }
     }
 }

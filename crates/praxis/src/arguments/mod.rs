@@ -12,6 +12,7 @@ mod image;
 mod ledger;
 mod limits;
 mod output;
+mod promote;
 mod prune;
 mod registry;
 mod release;
@@ -35,6 +36,7 @@ pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, T
 pub use ledger::{LedgerCommand, LedgerLogOptions, LedgerVerifyOptions};
 pub use limits::{LimitOption, parse_size};
 pub use output::{OutputOption, PUSH, parse_output};
+pub use promote::PromoteOptions;
 pub use prune::{PruneCommand, PruneFilter};
 pub use registry::{
     CopyOptions, LoginOptions, LogoutOptions, PullOptions, PushOptions, ReferrersCommand, RegistryOptions,
@@ -133,6 +135,8 @@ pub enum Command {
     /// Show, verify and export the ledger: what was built, checked, tested, pinned, released
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Write the digests of a verified release into deploy files, and nothing else
+    Promote(PromoteOptions),
     /// Run a command in an image: no network, no privileges, a root that refuses writes
     Run(RunOptions),
     /// Run the smoke tests of an image, restricted as in `praxis run`
@@ -231,6 +235,15 @@ pub struct MirrorOption {
     pub mirrors: Vec<String>,
 }
 
+/// How old what a mirror says may be.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ExpiredOption {
+    /// Take Release files that are past their time: those of a mirror that was frozen on purpose. Signatures and hashes are
+    /// verified all the same, but security updates may be missing.
+    #[arg(long)]
+    pub allow_expired: bool,
+}
+
 /// Options of `praxis base lock`.
 #[derive(Debug, Args)]
 pub struct BaseLockOptions {
@@ -240,6 +253,9 @@ pub struct BaseLockOptions {
     /// Mirrors.
     #[command(flatten)]
     pub mirror: MirrorOption,
+    /// How old what a mirror says may be.
+    #[command(flatten)]
+    pub expired: ExpiredOption,
 }
 
 /// Options of `praxis base build`.
@@ -280,6 +296,9 @@ pub struct BaseUpdateOptions {
     /// Mirrors.
     #[command(flatten)]
     pub mirror: MirrorOption,
+    /// How old what a mirror says may be.
+    #[command(flatten)]
+    pub expired: ExpiredOption,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub progress: ProgressMode,

@@ -16,6 +16,7 @@ mod ledger;
 mod manual;
 mod online;
 mod pin;
+mod promote;
 mod provenance;
 mod record;
 mod registry;
@@ -129,6 +130,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Test(options) => return test::run(&options, &surroundings),
         Command::Ledger(command) => return ledger::run(&command, &surroundings),
         Command::Pin(options) => return pin::run(&options, &surroundings),
+        Command::Promote(options) => return promote::run(&options, &surroundings),
         Command::Base(command) => return base::run(&command, &surroundings),
         Command::Store(command) => store::run(&command, &surroundings)?,
         Command::History(options) => history::run(&options, &surroundings)?,

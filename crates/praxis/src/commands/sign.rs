@@ -1,10 +1,10 @@
 //! `praxis key`, `praxis sign`, `praxis attest` and `praxis verify`.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use praxis_engine::{
-    AttestOutcome, AttestRequest, CYCLONEDX, ImageVerification, PROVENANCE, Place, Predicate, SPDX,
+    AttestOutcome, AttestRequest, CYCLONEDX, ImageVerification, PROVENANCE, Place, Policy, Predicate, SPDX,
     SignOutcome, SignRequest, VerificationRequest, Worktree, record_time,
 };
 
@@ -148,25 +148,11 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
     };
     let mut keys = options.keys.clone();
     if let Some(directory) = &options.policy {
-        let policy = Worktree::open(directory)?.repository(None)?.policy.verify;
-        keys.extend(policy.keys.iter().map(|key| directory.join(key)));
-        request
-            .predicates
-            .extend(policy.predicates.iter().map(|text| predicate_type(text)));
-        request.builders.extend(policy.builders);
-        request.sbom |= policy.sbom;
-        trusted_root = trusted_root.or(policy.trusted_root.map(|path| directory.join(path)));
-        if let Some(path) = policy.dockerfile.filter(|_| request.dockerfile.is_none()) {
-            request.dockerfile = Some(text(&directory.join(path))?);
-        }
+        let policy = Worktree::open(directory)?.repository(None)?.policy;
+        keys.extend(demand(&mut request, &policy, directory)?);
+        trusted_root = trusted_root.or(trusted_root_of(&policy, directory));
     }
-    if keys.is_empty() {
-        return Err(Failure::usage("no key is named that is believed")
-            .with_hint("--key FILE, or keys in [verify] of praxis.toml"));
-    }
-    for path in &keys {
-        request.keys.push(keys::public_key(path)?);
-    }
+    believe(&mut request, &keys)?;
     let stamps = trusted_root.as_deref().map(timestamps::believed).transpose()?;
     request.stamps = stamps.as_deref();
     let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
@@ -179,6 +165,40 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
     } else {
         Outcome::Found
     })
+}
+
+/// Adds what `[verify]` of a policy asks for; gives the files of its keys. Paths are relative to `directory`.
+pub(super) fn demand(
+    request: &mut VerificationRequest,
+    policy: &Policy,
+    directory: &Path,
+) -> Result<Vec<PathBuf>, Failure> {
+    let asked = &policy.verify;
+    let predicates = asked.predicates.iter().map(|text| predicate_type(text));
+    request.predicates.extend(predicates);
+    request.builders.extend(asked.builders.iter().cloned());
+    request.sbom |= asked.sbom;
+    if let Some(path) = asked.dockerfile.as_ref().filter(|_| request.dockerfile.is_none()) {
+        request.dockerfile = Some(text(&directory.join(path))?);
+    }
+    Ok(asked.keys.iter().map(|key| directory.join(key)).collect())
+}
+
+/// The file that says who is believed about times.
+pub(super) fn trusted_root_of(policy: &Policy, directory: &Path) -> Option<PathBuf> {
+    policy.verify.trusted_root.as_ref().map(|path| directory.join(path))
+}
+
+/// Adds the keys that are believed; there has to be one.
+pub(super) fn believe(request: &mut VerificationRequest, keys: &[PathBuf]) -> Result<(), Failure> {
+    if keys.is_empty() {
+        return Err(Failure::usage("no key is named that is believed")
+            .with_hint("--key FILE, or keys in [verify] of praxis.toml"));
+    }
+    for path in keys {
+        request.keys.push(keys::public_key(path)?);
+    }
+    Ok(())
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -2,6 +2,7 @@
 
 mod negatives;
 mod places;
+mod promote;
 mod release;
 #[cfg(feature = "tsa")]
 mod timestamps;

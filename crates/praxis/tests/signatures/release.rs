@@ -14,7 +14,7 @@ use crate::{Place, success};
 const KEY: [&str; 2] = ["--key", "../own.key"];
 
 /// A project in git, with a tool that can be tested, tagged and tested by `praxis ci`.
-fn project(place: &Place) -> String {
+pub fn project(place: &Place) -> String {
     place.write(
         "project/Dockerfile",
         "FROM scratch\nCOPY tool /bin/busybox\nUSER 10001:10001\nENTRYPOINT [\"/bin/busybox\"]\n",
@@ -67,7 +67,7 @@ fn ci(place: &Place, more: &[&str]) -> std::process::Output {
 }
 
 /// `praxis release` in the project.
-fn release(place: &Place, version: &str, more: &[&str]) -> Command {
+pub fn release(place: &Place, version: &str, more: &[&str]) -> Command {
     let mut command = place.command(
         env!("CARGO_BIN_EXE_praxis"),
         &[&["release", version][..], &KEY, more].concat(),
