@@ -1,0 +1,55 @@
+# praxis in an image of its own. The digests name the bases that bases/*.lock describe; scripts/own-image builds them.
+
+# localhost/praxis/rust:forky
+FROM localhost/praxis/rust:forky@sha256:b3af2d1cc722139bbbdded6cf50f66f4782c64355d488f2071ea2d7d3c14ede1 AS builder
+# Cargo features, separated by commas: none in the default image.
+ARG FEATURES=
+ENV CARGO_HOME=/var/cache/cargo \
+    CARGO_TERM_COLOR=never \
+    CARGO_INCREMENTAL=0
+WORKDIR /build
+COPY Cargo.toml Cargo.lock ./
+COPY crates crates
+# Cargo.lock holds the digest of every crate, so the cache can only save their download. What was compiled is not kept:
+# it would make the binary depend on builds before.
+RUN --mount=type=cache,id=praxis-cargo,target=/var/cache/cargo <<EOF
+set -eu
+cargo build --release --locked --package praxis --features "${FEATURES}"
+install -D --mode=0755 target/release/praxis /out/praxis
+rm -rf target
+EOF
+
+# localhost/praxis/praxis-runtime:trixie
+FROM localhost/praxis/praxis-runtime:trixie@sha256:4f67cf79a8bf8eae9ff238347e37d58eb2fa32d4ca8462d106780180f83d2e5d
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG CREATED=1980-01-01T00:00:00Z
+# No login shell and no password; the files are declared because the base has no tools to edit them.
+COPY --chmod=0644 <<EOF /etc/passwd
+root:*:0:0:root:/root:/usr/sbin/nologin
+praxis:*:10001:10001:praxis service:/nonexistent:/usr/sbin/nologin
+nobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+EOF
+COPY --chmod=0644 <<EOF /etc/group
+root:*:0:
+praxis:*:10001:
+nogroup:*:65534:
+EOF
+COPY --from=builder /out/praxis /usr/local/bin/praxis
+LABEL org.opencontainers.image.title="praxis" \
+      org.opencontainers.image.description="Builds, checks, signs and releases container images without daemon and root" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="localhost/praxis/praxis-runtime:trixie" \
+      org.opencontainers.image.base.digest="sha256:4f67cf79a8bf8eae9ff238347e37d58eb2fa32d4ca8462d106780180f83d2e5d" \
+      io.praxis.governance="docs/adr/0006-bases-from-debian.md docs/adr/0031-own-image.md"
+# The store lies where the operator mounts a volume; without one nothing but the store is missing.
+ENV PATH=/usr/local/bin:/usr/bin:/bin \
+    PRAXIS_ROOT=/var/lib/praxis
+WORKDIR /srv
+USER 10001:10001
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/praxis"]
+CMD ["--help"]
