@@ -45,6 +45,14 @@ fn this_repository_is_clean_under_its_policy() {
 }
 
 #[test]
+fn this_repository_deploys_the_placeholder_or_its_last_release() {
+    let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let output = praxis(top, &["promote", "--check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert_eq!(stdout(&output), "0 problems in 3 places\n");
+}
+
+#[test]
 fn findings_have_a_place_and_an_exit_status() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("Dockerfile"), drifted()).unwrap();
