@@ -11,3 +11,11 @@ target "default" {
     VERSION = VERSION
   }
 }
+
+target "tsa" {
+  inherits = ["default"]
+  tags     = ["localhost/praxis/praxis:${VERSION}-tsa"]
+  args = {
+    FEATURES = "tsa"
+  }
+}

@@ -35,10 +35,13 @@ pub fn run(options: &PromoteOptions, surroundings: &Surroundings) -> Result<Outc
     };
     let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
     let settings = registries::interruptible(settings)?;
-    let trusted_root = sign::trusted_root_of(&policy, &options.directory);
+    let trusted_root =
+        sign::trusted_root_of(&policy, &options.directory).filter(|_| !options.insecure_skip_verify);
     let stamps = trusted_root.as_deref().map(timestamps::believed).transpose()?;
     let mut images = demands(&record, &policy, options)?;
-    images.iter_mut().for_each(|(_, request)| request.stamps = stamps.as_deref());
+    images
+        .iter_mut()
+        .for_each(|(_, request)| request.stamps = stamps.as_deref());
     let verify = |_: &ReleaseRecord| match options.insecure_skip_verify {
         true => Ok("not verified: --insecure-skip-verify".to_string()),
         false => images

@@ -186,7 +186,11 @@ pub(super) fn demand(
 
 /// The file that says who is believed about times.
 pub(super) fn trusted_root_of(policy: &Policy, directory: &Path) -> Option<PathBuf> {
-    policy.verify.trusted_root.as_ref().map(|path| directory.join(path))
+    policy
+        .verify
+        .trusted_root
+        .as_ref()
+        .map(|path| directory.join(path))
 }
 
 /// Adds the keys that are believed; there has to be one.
