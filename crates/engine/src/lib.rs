@@ -3,6 +3,7 @@
 //! Every face of praxis (command line, and later stdio and HTTP) sends the same requests here and shows the same
 //! events. The engine never prints, never reads the environment for configuration and never exits.
 
+mod attestations;
 mod audit;
 mod base;
 mod build;
@@ -93,8 +94,8 @@ pub use release_record::{
 };
 pub use reproduce::{ReproduceRequest, Reproduction};
 pub use request::{
-    Annotation, AnnotationKind, BuildRequest, BuildResponse, Compression, ContextSource, InputStream, Output,
-    OutputKind, SecretSource, Site,
+    Annotation, AnnotationKind, Attestation, BuildRequest, BuildResponse, Compression, ContextSource,
+    InputStream, Output, OutputKind, SecretSource, Site,
 };
 pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
 #[cfg(feature = "tsa")]

@@ -11,6 +11,7 @@ use praxis_solve::{
 };
 use praxis_store::{Store, StoredImage};
 
+use crate::attestations::attestation_manifest;
 use crate::caches::{self, Caching};
 use crate::target::{Target, layer_compression};
 use crate::{Annotation, AnnotationKind, BuildGraph, BuildResponse, EngineError, Output, OutputKind};
@@ -84,7 +85,7 @@ impl Outputs<'_> {
     fn several(&self) -> bool {
         let asked = self.target.request.build_args.get("BUILDKIT_MULTI_PLATFORM");
         let asked = asked.is_some_and(|text| ["1", "t", "true"].contains(&text.to_lowercase().as_str()));
-        asked || self.solutions.len() > 1
+        asked || self.solutions.len() > 1 || !self.target.request.attestations.is_empty()
     }
 
     /// The images of all platforms as `output` wants them, and the index over several.
@@ -113,6 +114,17 @@ impl Outputs<'_> {
             self.target
                 .note_origin(self.store, variant, &image.manifest.digest, output, of_manifest)?;
             images.push(image);
+        }
+        let attested = &request.attestations;
+        if !attested.is_empty() && output.kind == OutputKind::Docker {
+            return Err(
+                EngineError::user("a docker archive has no index that attestations could stand in")
+                    .with_hint("use type=oci, or praxis attest after the build"),
+            );
+        }
+        for at in 0..if attested.is_empty() { 0 } else { images.len() } {
+            let attestation = attestation_manifest(self.store, &images[at], attested)?;
+            images.push(attestation);
         }
         let top = match images.as_slice() {
             [only] if !several => only.manifest.clone(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use praxis_dockerfile::Kind;
 use praxis_oci::{Digest, Platform, Reference};
 use praxis_source::SourceFile;
+use praxis_store::Store;
 use serde_json::{Value, json};
 
 use crate::components::base_packages;
@@ -33,27 +34,36 @@ impl Engine {
     ) -> Result<Value, EngineError> {
         let store = self.store()?;
         let opened = self.image(image, platform, &store)?;
-        let known = opened.digest.and_then(|digest| {
-            let origin: Option<Origin> = store.origin(&digest);
-            Some((digest, origin?))
-        });
-        let (digest, origin) = known.ok_or_else(|| {
+        let known = opened
+            .digest
+            .and_then(|digest| provenance_of(&store, &digest, all, builder));
+        known.ok_or_else(|| {
             EngineError::user(format!("{image}: it is not known what this image was built from"))
                 .with_hint("images that were built in this store have a provenance")
-        })?;
-        let packages = base_packages(&store, &digest);
-        let packages = packages.iter().map(|package| {
-            let (name, version) = (&package.name, &package.version);
-            json!({
-                "name": format!("{name} {version} {}", package.architecture),
-                "uri": package.filename,
-                "digest": {"sha256": package.sha256},
-            })
-        });
-        let mut dependencies = materials(&origin);
-        dependencies.extend(packages);
-        Ok(statement(&digest, &origin, dependencies, all, builder))
+        })
     }
+}
+
+/// The same of the manifest with this digest, if the store knows what it was built from.
+pub(crate) fn provenance_of(
+    store: &Store,
+    digest: &Digest,
+    all: bool,
+    builder: Option<&str>,
+) -> Option<Value> {
+    let origin: Origin = store.origin(digest)?;
+    let packages = base_packages(store, digest);
+    let packages = packages.iter().map(|package| {
+        let (name, version) = (&package.name, &package.version);
+        json!({
+            "name": format!("{name} {version} {}", package.architecture),
+            "uri": package.filename,
+            "digest": {"sha256": package.sha256},
+        })
+    });
+    let mut dependencies = materials(&origin);
+    dependencies.extend(packages);
+    Some(statement(digest, &origin, dependencies, all, builder))
 }
 
 fn statement(

@@ -33,6 +33,8 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// `--annotation`, for every image that is made.
     pub annotations: Vec<Annotation>,
+    /// `--attest`, `--provenance`, `--sbom`: what the index says about each image. With any, the result is an index.
+    pub attestations: Vec<Attestation>,
     /// `--no-cache`.
     pub no_cache: bool,
     /// `--no-cache-filter STAGE`.
@@ -189,6 +191,20 @@ pub struct Output {
     pub platform_split: Option<bool>,
     /// `annotation….KEY=VALUE`, stronger than those of the request.
     pub annotations: Vec<Annotation>,
+}
+
+/// What an index says about an image that it lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attestation {
+    /// What it was made from: SLSA provenance.
+    Provenance {
+        /// Also values of build arguments, the Dockerfile and the steps.
+        all: bool,
+        /// Who built it.
+        builder: Option<String>,
+    },
+    /// What it is made of, as SPDX.
+    Sbom,
 }
 
 /// An annotation and where it goes.

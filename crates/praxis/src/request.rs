@@ -72,6 +72,7 @@ pub fn build_request(
         build_contexts: build_contexts(&options.build_contexts)?,
         labels: settings(&options.labels, "--label")?,
         annotations: annotations(&options.annotations)?,
+        attestations: options.attestations().map_err(Failure::usage)?,
         no_cache: options.no_cache,
         no_cache_filter: options.no_cache_filter.clone(),
         cache_from: options.cache_from.clone(),
@@ -133,16 +134,6 @@ const ENTITLEMENTS: [&str; 2] = ["network.host", "security.insecure"];
 fn refuse_unsupported(options: &BuildOptions) -> Result<(), Failure> {
     let refuse = |message: &str| Err(Failure::usage(message));
     refuse_publishing(options.load, options.push)?;
-    for (flag, value) in [("--provenance", &options.provenance), ("--sbom", &options.sbom)] {
-        if value
-            .as_deref()
-            .is_some_and(|value| !matches!(value, "false" | "0"))
-        {
-            return Err(Failure::usage(format!(
-                "{flag} is not supported: attestations are not part of this version; only {flag}=false is accepted"
-            )));
-        }
-    }
     let known = |name: &String| ENTITLEMENTS.contains(&name.as_str());
     if let Some(other) = options.entitlements.iter().find(|name| !known(name)) {
         return Err(Failure::usage(format!(

@@ -89,8 +89,9 @@ fn refused_options_say_what_to_do() {
     for (flag, why) in [
         (&["--load"][..], "type=docker,dest="),
         (&["--push"], "release operation"),
-        (&["--provenance=max"], "=false is accepted"),
-        (&["--sbom=true"], "=false is accepted"),
+        (&["--provenance=mode=more"], "min or max"),
+        (&["--sbom=generator=x"], "there are no generators"),
+        (&["--attest", "type=vex"], "provenance or sbom"),
         (&["--allow", "device"], "no entitlement"),
         (&["--add-host", "a"], "NAME:ADDRESS"),
         (&["--add-host", "a:b c"], "NAME:ADDRESS"),

@@ -111,12 +111,16 @@ pub struct BuildOptions {
     /// Limit for the processes of RUN steps, as in nofile=1024:2048; -1 is no limit.
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]", hide_short_help = true)]
     pub ulimits: Vec<LimitOption>,
-    /// Only false: attestations are not part of this version.
-    #[arg(long, value_name = "false", hide_short_help = true)]
+    /// List SLSA provenance of each image in the index: true, false, mode=min|max, builder-id=URI. Such attestations are
+    /// part of the index's digest; praxis attest makes signed ones that are not.
+    #[arg(long, value_name = "VALUE")]
     pub provenance: Option<String>,
-    /// Only false: attestations are not part of this version.
-    #[arg(long, value_name = "false", hide_short_help = true)]
+    /// List an SPDX SBOM of each image in the index: true or false.
+    #[arg(long, value_name = "VALUE")]
     pub sbom: Option<String>,
+    /// The same in one option: type=provenance,mode=max or type=sbom; may be repeated.
+    #[arg(long, value_name = "type=TYPE")]
+    pub attest: Vec<String>,
 
     /// Report what is doubtful in the Dockerfile, build nothing; exit status 1 if there is anything.
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! The command line, spelled like docker buildx where buildx has the same thing.
 
+mod attestation;
 mod bake;
 mod build;
 mod cache;

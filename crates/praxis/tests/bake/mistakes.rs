@@ -49,7 +49,7 @@ fn what_build_refuses_bake_refuses() {
         r#"
         target "load" { output = ["type=docker"] }
         target "push" { output = ["type=image,push=true"] }
-        target "attest" { attest = ["type=provenance,mode=max"] }
+        target "attest" { attest = ["type=sbom,generator=x"] }
         target "platform" { platforms = ["linux/amd64/v1/more"] }
         target "stdin" { context = "-" }
         "#,
@@ -57,7 +57,7 @@ fn what_build_refuses_bake_refuses() {
     for (target, why) in [
         ("load", "there is no daemon to load into"),
         ("push", "publishing is a release operation"),
-        ("attest", "attestations are not part of this version"),
+        ("attest", "there are no generators"),
         ("platform", "invalid platform"),
         ("stdin", "standard input"),
     ] {
