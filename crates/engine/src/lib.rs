@@ -25,6 +25,7 @@ mod origin;
 mod outputs;
 mod pins;
 mod promote;
+mod proved;
 mod provenance;
 mod registry;
 mod release;

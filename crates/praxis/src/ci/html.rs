@@ -1,3 +1,5 @@
+use praxis_engine::Assertion;
+
 use super::{CiReport, ImageOutcome, escape};
 
 const STYLE: &str = "
@@ -95,11 +97,7 @@ fn image(image: &ImageOutcome, text: &mut String) {
             verdict(test.passed)
         ));
         for assertion in &test.assertions {
-            let instead = assertion.instead.as_deref().map_or_else(String::new, |instead| {
-                format!("<br><span class=\"bad\">{}</span>", escape(instead))
-            });
-            let mark = if assertion.holds { "✔" } else { "✘" };
-            text.push_str(&format!("<li>{mark} {}{instead}</li>\n", escape(&assertion.what)));
+            text.push_str(&item(assertion));
         }
         for limit in &test.unenforced {
             text.push_str(&format!(
@@ -120,4 +118,17 @@ fn image(image: &ImageOutcome, text: &mut String) {
             }
         }
     }
+    if !image.verified.is_empty() {
+        text.push_str("<h3>verified</h3>\n<ul>\n");
+        image.verified.iter().for_each(|one| text.push_str(&item(one)));
+        text.push_str("</ul>\n");
+    }
+}
+
+fn item(assertion: &Assertion) -> String {
+    let instead = assertion.instead.as_deref().map_or_else(String::new, |instead| {
+        format!("<br><span class=\"bad\">{}</span>", escape(instead))
+    });
+    let mark = if assertion.holds { "✔" } else { "✘" };
+    format!("<li>{mark} {}{instead}</li>\n", escape(&assertion.what))
 }

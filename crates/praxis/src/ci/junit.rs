@@ -82,6 +82,10 @@ fn image(image: &ImageOutcome) -> Suite {
             failure: assertion.instead.clone(),
         }));
     }
+    cases.extend(image.verified.iter().map(|one| Case {
+        name: format!("verify: {}", one.what),
+        failure: one.instead.clone(),
+    }));
     Suite {
         name: format!("image {}", image.label()),
         seconds: image.seconds,

@@ -42,6 +42,15 @@ pub fn markdown(report: &CiReport) -> String {
                 cell(&outcome)
             ));
         }
+        for one in &image.verified {
+            let instead = one.instead.as_deref().unwrap_or_default();
+            text.push_str(&format!(
+                "| {} | verify {} | {} |\n",
+                mark(one.holds),
+                cell(&one.what),
+                cell(instead)
+            ));
+        }
     }
     let failing: Vec<_> = report
         .check

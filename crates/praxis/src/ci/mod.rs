@@ -8,7 +8,7 @@ pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
 
-use praxis_engine::SmokeReport;
+use praxis_engine::{Assertion, SmokeReport};
 use praxis_oci::Digest;
 use serde::Serialize;
 
@@ -93,12 +93,15 @@ pub struct ImageOutcome {
     pub error: Option<String>,
     /// Its smoke tests.
     pub test: Option<SmokeReport>,
+    /// What a release will want to know of it.
+    pub verified: Vec<Assertion>,
 }
 
 impl ImageOutcome {
     /// Whether it was built and all its tests pass.
     pub fn passed(&self) -> bool {
-        self.error.is_none() && self.test.as_ref().is_some_and(|test| test.passed)
+        let tested = self.test.as_ref().is_some_and(|test| test.passed);
+        self.error.is_none() && tested && self.verified.iter().all(|one| one.holds)
     }
 
     /// How it is called in reports.
@@ -174,6 +177,12 @@ impl CiReport {
                     sanitize(&instead)
                 ));
             }
+            let wrong: Vec<&Assertion> = image.verified.iter().filter(|one| !one.holds).collect();
+            text.push_str(&format!("{} verify {}\n", mark(wrong.is_empty()), verdict(image)));
+            for one in wrong {
+                let instead = one.instead.as_deref().unwrap_or_default();
+                text.push_str(&format!("    {}: {}\n", sanitize(&one.what), sanitize(instead)));
+            }
         }
         for name in &self.credentials_in_reach {
             text.push_str(&format!(
@@ -186,6 +195,12 @@ impl CiReport {
         text.push_str(&format!("{outcome} in {:.1} s\n", self.seconds));
         text
     }
+}
+
+/// How much of what is verified holds.
+fn verdict(image: &ImageOutcome) -> String {
+    let holds = image.verified.iter().filter(|one| one.holds).count();
+    format!("{holds} of {} hold", image.verified.len())
 }
 
 /// A text for XML and HTML: no markup, no control characters.
@@ -237,6 +252,11 @@ pub(crate) mod tests {
                 }],
             },
             images: vec![ImageOutcome {
+                verified: vec![Assertion {
+                    what: evil.into(),
+                    holds: false,
+                    instead: Some(evil.into()),
+                }],
                 variant: Some(evil.into()),
                 name: evil.into(),
                 digest: Some(digest),

@@ -222,6 +222,7 @@ fn image(
         seconds: 0.0,
         error: None,
         test: None,
+        verified: Vec::new(),
     };
     let built = engine.build(request, printer, cancel);
     outcome.seconds = began.elapsed().as_secs_f64();
@@ -245,7 +246,16 @@ fn image(
         variant: outcome.variant.clone(),
     };
     match engine.0.smoke_test(&smoke, cancel) {
-        Ok(report) => outcome.test = Some(report),
+        Ok(report) => {
+            let proved = outcome
+                .digest
+                .map(|built| engine.0.proved(&built, &report.digest));
+            match proved.transpose() {
+                Ok(verified) => outcome.verified = verified.unwrap_or_default(),
+                Err(error) => outcome.error = Some(error.message),
+            }
+            outcome.test = Some(report);
+        }
         Err(error) => outcome.error = Some(error.message),
     }
     outcome
