@@ -6,7 +6,7 @@ use std::path::Path;
 use praxis_dockerfile::{Kind, is_sensitive};
 use praxis_layer::TreePath;
 use praxis_oci::{Digest, Platform};
-use praxis_plan::{Origin as FileOrigin, Plan, Stage, StageBase};
+use praxis_plan::{NetworkMode, Origin as FileOrigin, Plan, Source, Stage, StageBase};
 use praxis_solve::{GitAddress, Local, UsedFile};
 use praxis_source::{Diagnostic, SourceFile};
 use praxis_store::Store;
@@ -76,6 +76,15 @@ pub struct Origin {
     pub docker_media_types: bool,
     /// Images that it starts or copies from.
     pub bases: Vec<RecordedBase>,
+    /// What `ADD` fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<RecordedDownload>,
+    /// How many commands saw which network: `default`, `none`, `host`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub command_networks: BTreeMap<String, usize>,
+    /// Names of what could publish and was in reach; `None`: nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publishing_credentials: Option<Vec<String>>,
     /// What made each layer, the lowest first.
     pub layers: Vec<RecordedLayer>,
     /// Of an image that adds nothing to a base of Debian packages: what that was made from.
@@ -118,6 +127,15 @@ pub struct RecordedBase {
     pub reference: String,
     /// Digest of its manifest.
     pub manifest: Digest,
+}
+
+/// Something that `ADD` fetched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordedDownload {
+    /// Where from: without credentials, and without what follows `?` of an archive.
+    pub address: String,
+    /// `--checksum`, which held: `sha256:…`, or a commit. Without one nobody said what has to come.
+    pub checksum: Option<String>,
 }
 
 /// What made a layer.
@@ -203,6 +221,9 @@ impl Built<'_> {
             inline_cache: crate::caches::is_inline(self.request),
             docker_media_types: self.output.docker_media_types,
             bases: bases(self.plan),
+            downloads: downloads(self.plan),
+            command_networks: command_networks(self.plan),
+            publishing_credentials: request.publishing_credentials.clone(),
             layers: layers(self.plan),
             base: None,
         }
@@ -323,6 +344,40 @@ fn bases(plan: &Plan) -> Vec<RecordedBase> {
         }
     }
     found.into_iter().collect()
+}
+
+/// What the `ADD` steps of a plan fetch.
+fn downloads(plan: &Plan) -> Vec<RecordedDownload> {
+    let mut found = BTreeSet::new();
+    for step in plan.stages.iter().flat_map(|stage| &stage.steps) {
+        let praxis_plan::Operation::Copy(copy) = &step.operation else {
+            continue;
+        };
+        for source in &copy.sources {
+            if let Source::Url(address) | Source::Git(address) = source {
+                found.insert(RecordedDownload {
+                    address: remote_place(address),
+                    checksum: copy.add.as_ref().and_then(|add| add.checksum.clone()),
+                });
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn command_networks(plan: &Plan) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for step in plan.stages.iter().flat_map(|stage| &stage.steps) {
+        if let praxis_plan::Operation::Run(run) = &step.operation {
+            let name = match run.network {
+                NetworkMode::Default => "default",
+                NetworkMode::None => "none",
+                NetworkMode::Host => "host",
+            };
+            *found.entry(name.to_string()).or_default() += 1;
+        }
+    }
+    found
 }
 
 /// Where a step takes files from.

@@ -9,7 +9,7 @@ use praxis_store::Store;
 use serde_json::{Value, json};
 
 use crate::components::base_packages;
-use crate::origin::Origin;
+use crate::origin::{Origin, RecordedDownload};
 use crate::{Engine, EngineError};
 
 /// The type of the predicate.
@@ -89,12 +89,20 @@ fn statement(
                     "id": builder.unwrap_or(BUILDER),
                     "version": {"praxis": origin.praxis},
                 },
-                "metadata": {"praxis_reproducibility": {
-                    "epoch": origin.epoch,
-                    "epochGiven": origin.epoch_given,
-                    "contextDigest": origin.context.digest,
-                    "contextCommit": origin.context.commit,
-                }},
+                "metadata": {
+                    "praxis_reproducibility": {
+                        "epoch": origin.epoch,
+                        "epochGiven": origin.epoch_given,
+                        "contextDigest": origin.context.digest,
+                        "contextCommit": origin.context.commit,
+                        // Without a checksum nobody said what had to come, and it may be something else next time.
+                        "downloadsWithoutChecksum": origin.downloads.iter().filter(|one| one.checksum.is_none()).count(),
+                    },
+                    "praxis_privilege": {
+                        "commandNetworks": origin.command_networks,
+                        "publishingCredentialsInReach": origin.publishing_credentials,
+                    },
+                },
             },
         },
     })
@@ -175,7 +183,20 @@ fn materials(origin: &Origin) -> Vec<Value> {
         };
         all.push(json!({"uri": uri, "digest": {"gitCommit": commit}}));
     }
+    all.extend(origin.downloads.iter().map(download));
     all
+}
+
+/// What ADD fetched. A checksum is a digest, or the beginning of a commit: only a whole one names it.
+fn download(download: &RecordedDownload) -> Value {
+    let mut value = json!({"uri": download.address});
+    let checksum = download.checksum.as_deref().unwrap_or_default();
+    match checksum.split_once(':') {
+        Some((algorithm, hex)) => value["digest"] = json!({algorithm: hex}),
+        None if matches!(checksum.len(), 40 | 64) => value["digest"] = json!({"gitCommit": checksum}),
+        None => {}
+    }
+    value
 }
 
 /// Digests that a Dockerfile's `FROM` (and the `ARG` before the first of them) name and that the provenance in `statement`

@@ -12,6 +12,8 @@ use crate::{CacheFrom, CacheTo};
 /// What `praxis build` asks for. Paths may be relative to the working directory of the process.
 #[derive(Clone, Debug, Default)]
 pub struct BuildRequest {
+    /// Names of what could publish and was in reach of the caller, for the provenance; `None`: nobody looked.
+    pub publishing_credentials: Option<Vec<String>>,
     /// Where the build context comes from.
     pub context: ContextSource,
     /// Dockerfile; `None` means `Dockerfile` (or `dockerfile`) in the context. `Some("-")`: `stdin` below.

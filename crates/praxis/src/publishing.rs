@@ -38,6 +38,17 @@ pub fn credentials_in_reach(environment: &Environment) -> Vec<String> {
     variables.chain(files).collect()
 }
 
+/// The same for others to read: of files only that there is one, not where and for which registries.
+pub fn kinds_in_reach(environment: &Environment) -> Vec<String> {
+    let kind = |name: String| match name.starts_with("the variable ") {
+        true => name,
+        false => "a file with credentials of registries".into(),
+    };
+    let mut kinds: Vec<String> = credentials_in_reach(environment).into_iter().map(kind).collect();
+    kinds.dedup();
+    kinds
+}
+
 /// What a file of docker or podman holds, if it holds something.
 fn held_by(path: &Path) -> Option<String> {
     let shown = path.display();

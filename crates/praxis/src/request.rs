@@ -59,6 +59,7 @@ pub fn build_request(
     let (ssh, ssh_keys) = ssh(&options.ssh, &context, environment)?;
     let allowed = |name: &str| options.entitlements.iter().any(|given| given == name);
     Ok(BuildRequest {
+        publishing_credentials: Some(crate::publishing::kinds_in_reach(environment)),
         on_error: None,
         allow_insecure: allowed("security.insecure"),
         allow_host_network: allowed("network.host"),

@@ -1,6 +1,7 @@
 //! ADD of git repositories and of addresses.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use crate::place::{Built, Place, Repository};
 use crate::server::Server;
@@ -15,13 +16,17 @@ fn bench() -> (Place, Server, Repository) {
     repository.commit();
     repository.git(&["tag", "v1"]);
     repository.publish(&place.path("srv/app.git"));
-    let files = BTreeMap::from([(
-        "/download",
+    let plain = ("/other?key=canary", ("", b"y".to_vec()));
+    let files = BTreeMap::from([
+        plain,
         (
-            "Content-Disposition: attachment; filename=\"../../evil\"\r\n",
-            b"x".to_vec(),
+            "/download",
+            (
+                "Content-Disposition: attachment; filename=\"../../evil\"\r\n",
+                b"x".to_vec(),
+            ),
         ),
-    )]);
+    ]);
     let server = Server::start(files, place.path("srv"));
     place.write("context/.dockerignore", "*\n");
     (place, server, repository)
@@ -107,6 +112,58 @@ fn flags() {
     let missing = add(&place, &format!("ADD {url}#nowhere /dst/"));
     place.assert_refused(&missing, "no branch or tag nowhere");
     assert!(missing.stderr.contains("Dockerfile:2:1"), "{}", missing.stderr);
+}
+
+#[test]
+fn what_was_fetched_is_in_the_provenance() {
+    let (place, server, repository) = bench();
+    let commit = repository.git(&["rev-parse", "HEAD"]);
+    let sum = praxis_oci::Digest::of(b"x").to_string();
+    let (git, file) = (server.url("git/app.git"), server.url("download"));
+    let text = format!(
+        "FROM scratch\nADD --checksum={commit} {git}#v1 /git/\nADD --checksum={sum} {file} /\nADD {}?key=canary /other\n",
+        server.url("other")
+    );
+    place.write("context/Dockerfile", &text);
+    let praxis = |arguments: &[&str]| {
+        let mut command = place.command(&[]);
+        let environment: Vec<_> = command
+            .get_envs()
+            .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+            .collect();
+        command = Command::new(env!("CARGO_BIN_EXE_praxis"));
+        command.args(arguments).env_clear().current_dir(place.path(""));
+        environment
+            .into_iter()
+            .for_each(|(name, value)| _ = command.env(name, value.unwrap_or_default()));
+        command.env("COSIGN_PASSWORD", "canary").output().unwrap()
+    };
+    let built = praxis(&["build", "-q", "-t", "app:1", "context"]);
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let said = String::from_utf8(praxis(&["provenance", "app:1"]).stdout).unwrap();
+    assert!(!said.contains("canary"), "{said}");
+    let statement: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+        .as_array()
+        .unwrap();
+    let digest = |uri: &str, algorithm: &str| {
+        let mut found = dependencies.iter().filter(|one| one["uri"] == uri);
+        found.find_map(|one| one["digest"][algorithm].as_str().map(String::from))
+    };
+    assert_eq!(digest(&format!("{git}#v1"), "gitCommit"), Some(commit), "{said}");
+    assert_eq!(
+        digest(&file, "sha256"),
+        sum.strip_prefix("sha256:").map(String::from),
+        "{said}"
+    );
+    let metadata = &statement["predicate"]["runDetails"]["metadata"];
+    assert_eq!(metadata["praxis_reproducibility"]["downloadsWithoutChecksum"], 1);
+    let credentials = &metadata["praxis_privilege"]["publishingCredentialsInReach"];
+    assert_eq!(credentials, &serde_json::json!(["the variable COSIGN_PASSWORD"]));
 }
 
 #[test]
