@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::evidence::RULES_OF_EVIDENCE;
 use crate::rule::Rule;
 use crate::rules::{RULES, credential_in, is_toolchain, opens_or_tells};
-use crate::{Finding, Policy, preset};
+use crate::{Finding, ImageEvidence, Policy, preset};
 
 /// Files named in one finding at most.
 const NAMED: usize = 5;
@@ -65,6 +66,8 @@ pub struct ImageView {
     pub wasted: u64,
     /// Paths of which most of them are.
     pub wasted_paths: Vec<String>,
+    /// What was seen besides its files.
+    pub evidence: ImageEvidence,
 }
 
 /// A file or directory of an image.
@@ -102,7 +105,7 @@ pub struct FoundCredential {
 /// Every finding of the rules that look at an image, under the levels of `policy`.
 pub fn check_image(policy: &Policy, image: &ImageView) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (id, rule) in IMAGE_RULES {
+    for (id, rule) in IMAGE_RULES.iter().chain(RULES_OF_EVIDENCE) {
         let mut messages = Vec::new();
         rule(policy, image, &mut messages);
         let Some(known) = RULES.iter().find(|rule| rule.id == *id) else {
@@ -133,7 +136,7 @@ fn finding(image: &ImageView, rule: &Rule, severity: praxis_source::Severity, me
     }
 }
 
-type ImageRule = fn(&Policy, &ImageView, &mut Vec<String>);
+pub(crate) type ImageRule = fn(&Policy, &ImageView, &mut Vec<String>);
 
 /// Rules by the ids of those that say the same of a Dockerfile.
 const IMAGE_RULES: &[(&str, ImageRule)] = &[

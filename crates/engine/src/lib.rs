@@ -24,6 +24,7 @@ mod loan;
 mod origin;
 mod outputs;
 mod pins;
+mod probe;
 mod promote;
 mod proved;
 mod provenance;
@@ -41,6 +42,7 @@ mod trust;
 mod unlike;
 mod worktree;
 
+pub use audit::ImageCheckRequest;
 pub use base::{BaseOutcome, BaseRequest};
 pub use build::BuildTarget;
 pub use caches::{CacheFrom, CachePlace, CacheTo};

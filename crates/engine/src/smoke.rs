@@ -48,6 +48,8 @@ pub struct SmokeRequest {
     pub user: Option<String>,
     /// The variant of the image that this is.
     pub variant: Option<String>,
+    /// With a root that can be written to.
+    pub writable: bool,
 }
 
 /// What came of the tests of an image.
@@ -115,6 +117,24 @@ impl Engine {
     ) -> Result<SmokeReport, EngineError> {
         let store = self.store()?;
         let opened = self.image(&request.image, request.platform.as_ref(), &store)?;
+        let results = self.smoke_results(&store, &opened, request, cancel)?;
+        let report = SmokeReport {
+            digest: identity(&opened),
+            passed: results.iter().all(|result| result.passed),
+            tests: results,
+        };
+        self.record(entry(request, &report))?;
+        Ok(report)
+    }
+
+    /// Runs them and writes nothing down.
+    pub(crate) fn smoke_results(
+        &self,
+        store: &Arc<Store>,
+        opened: &OpenedImage,
+        request: &SmokeRequest,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<SmokeResult>, EngineError> {
         let mut tests = request.tests.clone();
         if tests.is_empty() {
             tests.push(SmokeTest::default());
@@ -126,7 +146,7 @@ impl Engine {
         let mut results = Vec::new();
         for (number, test) in tests.iter().filter(fits).enumerate() {
             let default = request.tests.is_empty();
-            results.push(self.smoke(&store, &opened, request, test, (number, default), cancel)?);
+            results.push(self.smoke(store, opened, request, test, (number, default), cancel)?);
             if cancel.load(Ordering::Relaxed) {
                 return Err(praxis_solve::SolveError::cancelled().into());
             }
@@ -139,13 +159,7 @@ impl Engine {
             ))
             .with_hint("--variant says which variant of the image this is"));
         }
-        let report = SmokeReport {
-            digest: identity(&opened),
-            passed: results.iter().all(|result| result.passed),
-            tests: results,
-        };
-        self.record(entry(request, &report))?;
-        Ok(report)
+        Ok(results)
     }
 
     fn smoke(
@@ -228,6 +242,7 @@ fn run_request(request: &SmokeRequest, test: &SmokeTest, limit: Duration) -> Res
         environment: test.env.iter().map(pair).collect(),
         tmpfs: test.tmpfs.iter().map(|path| (path.clone(), None)).collect(),
         network: test.network,
+        writable: request.writable,
         limits: Limits {
             pids: Some(test.pids.unwrap_or(PROCESSES)),
             memory: Some(test.memory.as_deref().and_then(parse_size).unwrap_or(MEMORY)),
@@ -273,23 +288,25 @@ fn watch(
     last
 }
 
+/// What a port of the command's own loopback answers over HTTP.
+pub(crate) fn http_answer(inside: &Inside, address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let patience = Duration::from_secs(5);
+    let mut stream = inside.connect(address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n",
+        address.port()
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(1 << 20).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
 /// One question, and whether the answer is as it must be.
 fn ask(probe: &HttpProbe, inside: &Inside) -> Result<(), String> {
-    let patience = Duration::from_secs(5);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, probe.port));
-    let asked = || {
-        let mut stream = inside.connect(address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\n\r\n",
-            probe.path, probe.port
-        );
-        stream.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
-        stream.take(1 << 20).read_to_end(&mut answer)?;
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
-    };
-    let answer = asked().map_err(|error| format!("no answer: {error}"))?;
+    let answer = http_answer(inside, address, &probe.path).map_err(|error| format!("no answer: {error}"))?;
     let status = answer.split_whitespace().nth(1).unwrap_or_default();
     if status != probe.status.to_string() {
         return Err(format!("status {status}"));

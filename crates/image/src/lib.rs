@@ -29,4 +29,4 @@ pub use location::Location;
 pub use open::{ImageLayer, OpenedImage, open};
 pub use report::{ImageReport, LayerReport, report};
 pub use story::{PathEvent, PathStory, story};
-pub use waste::{Duplicate, Waste, WastedPath};
+pub use waste::{Duplicate, Ledger as WasteLedger, Waste, WastedPath};

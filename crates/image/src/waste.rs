@@ -50,7 +50,7 @@ pub struct Duplicate {
 
 /// Collects what layers hold, the lowest first.
 #[derive(Default)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     files: Vec<(usize, TreePath, u64)>,
     occurrences: BTreeMap<TreePath, Occurrence>,
     layers: usize,

@@ -29,6 +29,7 @@ pub use document::{Document, IMAGE_TYPES, Part, parse_document};
 pub use error::{ErrorKind, RegistryError};
 pub use pull::FetchedManifest;
 pub use push::Pushed;
+pub use referrers::entry as referrer_entry;
 pub use repository::Repository;
 pub use secret::Secret;
 pub use settings::{RegistriesFile, RegistryEntry, Settings};

@@ -170,7 +170,11 @@ impl Repository<'_> {
         Ok(added)
     }
 
-    fn list(&self, subject: &Digest) -> Result<Option<Index>, RegistryError> {
+    /// The list of referrers under the tag that stands in for the API, if there is one.
+    ///
+    /// # Errors
+    /// If the registry cannot be asked, or something else has that tag.
+    pub fn list(&self, subject: &Digest) -> Result<Option<Index>, RegistryError> {
         match self.manifest_at_origin(&list_tag(subject)) {
             Ok(FetchedManifest {
                 document: Document::Index(index),
@@ -226,8 +230,8 @@ fn empty_index() -> Index {
     }
 }
 
-/// How a list names a referrer.
-fn entry(manifest: &FetchedManifest) -> Descriptor {
+/// How a list names a referrer: with its artifact type and its annotations.
+pub fn entry(manifest: &FetchedManifest) -> Descriptor {
     let mut entry = manifest.descriptor.clone();
     match &manifest.document {
         Document::Manifest(it) => {

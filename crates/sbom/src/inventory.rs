@@ -9,6 +9,7 @@ use crate::attribution::attribute;
 use crate::component::Found;
 use crate::files::Files;
 use crate::gather::Gathered;
+use crate::observe::{Again, LayerObserver, Nobody};
 use crate::{Component, KnownPackage, SbomError, System, apk, binary, dpkg, npm, python, rpm};
 
 /// Images with more components are refused.
@@ -69,12 +70,27 @@ pub struct Inventory {
 /// # Errors
 /// If the image cannot be read, is not what its digests say, or goes beyond a limit.
 pub fn inventory(image: &OpenedImage, known: &[KnownPackage]) -> Result<Inventory, SbomError> {
+    inventory_observed(image, known, &mut Nobody)
+}
+
+/// The same, while `observer` sees what is read: each layer is read once for both.
+///
+/// # Errors
+/// As of [`inventory`], and what the observer says.
+pub fn inventory_observed(
+    image: &OpenedImage,
+    known: &[KnownPackage],
+    observer: &mut dyn LayerObserver,
+) -> Result<Inventory, SbomError> {
     let mut gathered = Gathered::default();
     let mut tree = Tree::new();
     for index in 0..image.layers.len() {
         let layer = image.observe_layer(index, &tree, &mut |entry, content| {
-            gathered.see(index, entry, content)
+            let mut again = Again::of(content);
+            observer.file(index, entry, &mut again)?;
+            gathered.see(index, entry, &mut again.into_whole())
         })?;
+        observer.layer(index, &layer, &tree);
         tree.apply(index, &layer.listing);
     }
     let files = Files::new(tree, gathered);

@@ -72,11 +72,13 @@ rules! {
     px205 "PX205" "extra-in-default-image" Error Error Medium;
     px206 "PX206" "undeclared-variant" Error Error Medium;
     px207 "PX207" "context-leaks" Error Warning Medium;
+    px208 "PX208" "rebuild-differs" Error Warning High;
     px301 "PX301" "user-not-declared" Error Error High;
     px302 "PX302" "login-shell" Error Note Medium;
     px303 "PX303" "account-unlocked" Error Warning High;
     px304 "PX304" "setuid-file" Error Warning High;
     px305 "PX305" "app-files-writable" Warning Note Medium;
+    px306 "PX306" "needs-writable-root" Error Note High;
     px307 "PX307" "chart-user-differs" Error Warning High;
     px401 "PX401" "label-missing" Error Error High;
     px402 "PX402" "labels-overridden" Error Note Medium;
@@ -100,6 +102,11 @@ rules! {
     px607 "PX607" "tool-not-verified" Error Note Medium;
     px701 "PX701" "default-command" Error Note High;
     px702 "PX702" "opened-by-environment" Error Warning Medium;
+    px703 "PX703" "open-without-token" Error Note High;
+    px801 "PX801" "not-signed" Error Note High;
+    px802 "PX802" "base-not-in-provenance" Error Error High;
+    px803 "PX803" "sbom-differs" Error Error High;
+    px804 "PX804" "referrer-entry-wrong" Error Warning High;
     px901 "PX901" "download-not-verified" Error Note Medium;
     px902 "PX902" "verification-off" Error Warning High;
     px903 "PX903" "secret-in-instruction" Error Error High;

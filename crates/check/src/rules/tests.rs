@@ -4,7 +4,7 @@ use std::path::Path;
 
 use praxis_source::Severity;
 
-use crate::{Facts, Finding, MemoryTree, RULES, Repository, check};
+use crate::{Facts, Finding, ImageView, MemoryTree, RULES, Repository, check, check_image};
 
 fn findings(tree: &MemoryTree) -> Vec<Finding> {
     let facts = Facts {
@@ -15,7 +15,16 @@ fn findings(tree: &MemoryTree) -> Vec<Finding> {
     if let Ok(text) = crate::FileTree::read(tree, "registry.json") {
         repository.registries = serde_json::from_str(&text).unwrap();
     }
-    check(&repository)
+    let mut found = check(&repository);
+    if let Ok(text) = crate::FileTree::read(tree, "image.json") {
+        let image = ImageView {
+            name: "image".into(),
+            evidence: serde_json::from_str(&text).unwrap(),
+            ..ImageView::default()
+        };
+        found.extend(check_image(&repository.policy, &image));
+    }
+    found
 }
 
 #[test]
@@ -51,7 +60,8 @@ fn bad_examples_break_their_rule_and_good_ones_do_not() {
             rule.id
         );
         for finding in bad {
-            assert!(finding.span.is_some() && !finding.path.is_empty(), "{finding:?}");
+            let placed = finding.span.is_some() || finding.path == "image";
+            assert!(placed && !finding.path.is_empty(), "{finding:?}");
         }
     }
 }

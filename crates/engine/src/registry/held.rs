@@ -6,7 +6,7 @@ use std::io::Write;
 use praxis_oci::{Descriptor, Digest, Reference};
 use praxis_registry::{
     BlobSource, Client, ContentSource, ContentTarget, Document, ErrorKind, FetchedManifest, RegistryError,
-    Repository, Settings, Transfer, copy, fetch_whole,
+    Repository, Settings, Transfer, copy, fetch_whole, referrer_entry,
 };
 use praxis_sign::{Artifact, LegacyLayer, legacy_image, same_legacy};
 
@@ -137,6 +137,39 @@ impl<'a> Held<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Entries of the list of referrers under the tag of `subject` that do not say what their manifests say.
+    pub fn wrong_entries(&self, subject: &Digest) -> Result<Vec<String>, EngineError> {
+        let list = self
+            .tags
+            .map(|repository| repository.list(subject))
+            .transpose()?
+            .flatten();
+        let mut wrong = Vec::new();
+        for one in list.map(|list| list.manifests).unwrap_or_default() {
+            let plain = Descriptor::new(&one.media_type, one.digest, one.size);
+            let what = match self.source.document(&plain) {
+                Err(error) if error.kind == ErrorKind::Missing => Some("which is not there"),
+                Err(error) => return Err(error.into()),
+                Ok(document) => {
+                    let right = referrer_entry(&document);
+                    match (
+                        one.artifact_type == right.artifact_type,
+                        one.annotations == right.annotations,
+                    ) {
+                        (true, true) => None,
+                        (false, _) => Some("with another artifact type than its manifest has"),
+                        (true, false) => Some("with other annotations than its manifest has"),
+                    }
+                }
+            };
+            let digest = one.digest;
+            wrong.extend(
+                what.map(|what| format!("the list of what refers to {subject} names {digest} {what}")),
+            );
+        }
+        Ok(wrong)
     }
 
     /// A small blob.

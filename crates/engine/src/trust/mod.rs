@@ -1,6 +1,7 @@
 //! Signatures and attestations of images, made and verified (decision 26).
 
 mod attest;
+mod evidence;
 mod kept;
 mod sign;
 #[cfg(feature = "tsa")]
@@ -8,6 +9,7 @@ mod timestamps;
 mod verify;
 
 pub use attest::{AttestOutcome, AttestRequest, Attested, Predicate};
+pub(crate) use evidence::{absent_materials, sbom_differences};
 pub use sign::{SignOutcome, SignRequest, SignedManifest};
 #[cfg(feature = "tsa")]
 pub use timestamps::timestamp_server;

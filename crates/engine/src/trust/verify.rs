@@ -262,7 +262,7 @@ fn signed(part: &SignedPart) -> VerificationCheck {
     check(part.digest, format!("the {} is signed", named(&part.what)), why)
 }
 
-fn named(what: &str) -> String {
+pub(super) fn named(what: &str) -> String {
     match what {
         "index" | "image" | "attestation" => what.into(),
         platform => format!("image for {platform}"),

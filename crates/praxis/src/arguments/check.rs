@@ -33,13 +33,20 @@ pub struct CheckOptions {
     /// The date that waivers are compared with; default: today.
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub today: Option<String>,
-    /// Also check this image, as named for praxis inspect (not from a registry): its user and accounts, set-uid files,
-    /// what its user may write, packages, credentials in any layer and in its history, waste.
+    /// Also check this image, as named for praxis inspect, or docker://NAME of a registry: its user and accounts, set-uid
+    /// files, what its user may write, packages, credentials in any layer and in its history, waste, provenance and SBOM; of
+    /// a published one, what is not signed.
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
     /// Platform of the image.
     #[arg(long, value_name = "OS/ARCH", requires = "image")]
     pub platform: Option<praxis_oci::Platform>,
+    /// Also run the image: whether its smoke tests need a root that can be written to, and whether it opens HTTP by itself.
+    #[arg(long, requires = "image")]
+    pub run: bool,
+    /// Also build the image again from what was noted when it was built, and compare.
+    #[arg(long, requires = "image")]
+    pub rebuild: bool,
     /// Also ask registries about pinned images: whether they have the digest, for which platforms, and what the tag stands
     /// for now. Without it nothing is asked.
     #[arg(long)]

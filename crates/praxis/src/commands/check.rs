@@ -25,7 +25,10 @@ pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcom
     let repository = examined(&tree, options, surroundings)?;
     let mut findings = praxis_check::check(&repository);
     if let (Some(image), Some((engine, _))) = (&options.image, &engine) {
-        let view = engine.0.image_view(image, options.platform.as_ref())?;
+        let cancel = crate::interrupt::cancel_flag()
+            .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
+        let request = super::check_image::request(options, image, &repository, surroundings)?;
+        let view = engine.0.image_view(&request, &cancel)?;
         findings.extend(praxis_check::check_image(&repository.policy, &view));
         return show(options, &repository, findings, surroundings);
     }

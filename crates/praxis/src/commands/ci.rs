@@ -244,6 +244,7 @@ fn image(
         tests: policy.smoke.clone(),
         user: policy.image.user.clone(),
         variant: outcome.variant.clone(),
+        writable: false,
     };
     match engine.0.smoke_test(&smoke, cancel) {
         Ok(report) => {

@@ -4,6 +4,7 @@ mod bake;
 mod base;
 mod build;
 mod check;
+mod check_image;
 mod ci;
 mod diff;
 mod disk;

@@ -23,6 +23,7 @@ pub fn run(options: &TestOptions, surroundings: &Surroundings) -> Result<Outcome
         tests: policy.smoke,
         user: policy.image.user,
         variant: options.variant.clone(),
+        writable: false,
     };
     let (engine, warning) = surroundings.engine()?;
     if let Some(warning) = warning {

@@ -27,6 +27,57 @@ fn findings(bench: &Bench, code: i32, image: &str, more: &[&str]) -> Vec<(String
     .collect()
 }
 
+/// A rule, and a part of what it says, on an image of the store.
+fn has(found: &[(String, String)], rule: &str, part: &str) -> bool {
+    found.iter().any(|(id, said)| id == rule && said.contains(part))
+}
+
+/// Writing where nothing is declared, and HTTP that nobody opened.
+#[test]
+fn what_shows_only_when_the_image_runs() {
+    let line = |command: &str| {
+        SOUND.to_string() + &format!("WORKDIR /tmp\nENTRYPOINT [\"sh\", \"-c\", \"{command}\"]\n")
+    };
+    let bench = Bench::with(&line("exec httpd -f -p 8080 -h /etc"));
+    bench.digest(&["-t", "app:1"]);
+    let quiet = findings(&bench, 0, "app:1", &["--fail-on", "never"]);
+    assert!(
+        quiet.iter().all(|(id, _)| id != "PX703" && id != "PX306"),
+        "{quiet:?}"
+    );
+    let found = findings(&bench, 0, "app:1", &["--run", "--fail-on", "never"]);
+    assert!(
+        has(&found, "PX703", "port 8080 answers HTTP without a token (404)"),
+        "{found:?}"
+    );
+    assert!(!has(&found, "PX306", ""), "{found:?}");
+    bench.write("Dockerfile", &line("echo x > /tmp/x"));
+    bench.digest(&["-t", "app:1"]);
+    bench.write("praxis.toml", "[smoke]\n");
+    let found = findings(&bench, 0, "app:1", &["--run", "--fail-on", "never"]);
+    assert!(has(&found, "PX306", "exit code 0: exit code 1"), "{found:?}");
+    assert!(!has(&found, "PX703", ""), "{found:?}");
+    // Declared, it is no finding; nor is what fails with any root.
+    bench.write("praxis.toml", "[smoke]\ntmpfs = [\"/tmp\"]\n");
+    let found = findings(&bench, 0, "app:1", &["--run", "--fail-on", "never"]);
+    assert!(!has(&found, "PX306", ""), "{found:?}");
+    bench.write("praxis.toml", "[smoke]\nexit = 7\n");
+    let found = findings(&bench, 0, "app:1", &["--run", "--fail-on", "never"]);
+    assert!(!has(&found, "PX306", ""), "{found:?}");
+}
+
+#[test]
+fn a_rebuild_that_differs_is_found() {
+    let bench = Bench::with("FROM base\nRUN echo the same > /x\n");
+    bench.digest(&["-t", "app:1"]);
+    let found = findings(&bench, 0, "app:1", &["--rebuild", "--fail-on", "never"]);
+    assert!(!has(&found, "PX208", ""), "{found:?}");
+    bench.write("Dockerfile", "FROM base\nRUN head -c 16 /dev/urandom > /random\n");
+    bench.digest(&["-t", "app:1"]);
+    let found = findings(&bench, 0, "app:1", &["--rebuild", "--fail-on", "never"]);
+    assert!(has(&found, "PX208", "random: content"), "{found:?}");
+}
+
 const SOUND: &str =
     "FROM base\nRUN echo app:x:10001:10001::/:/sbin/nologin > /etc/passwd\nUSER 10001:10001\n";
 

@@ -20,6 +20,7 @@ mod history;
 mod image_checks;
 mod ledger;
 mod looking;
+mod mended;
 mod outputs;
 mod platforms;
 mod reproduce;

@@ -1,5 +1,6 @@
 //! The real program signs, attests and verifies; cosign reads what it wrote.
 
+mod checks;
 mod negatives;
 mod places;
 mod promote;
