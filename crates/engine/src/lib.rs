@@ -84,7 +84,7 @@ pub use praxis_sign::{
 #[cfg(feature = "tsa")]
 pub use praxis_sign::{TimestampAuthority, TimestampServer, TrustedRoot};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
-pub use praxis_store::{CollectReport, Damage, Usage, VerifyReport};
+pub use praxis_store::{BuildId, CollectReport, Damage, Usage, VerifyReport};
 pub use promote::{Approver, PromoteRequest, Verify, promotion, promotion_problems};
 pub use provenance::{PROVENANCE, missing_materials};
 pub use registry::{
@@ -97,8 +97,8 @@ pub use release_record::{
 };
 pub use reproduce::{ReproduceRequest, Reproduction};
 pub use request::{
-    Annotation, AnnotationKind, Attestation, BuildRequest, BuildResponse, Compression, ContextSource,
-    InputStream, Output, OutputKind, SecretSource, Site,
+    Annotation, AnnotationKind, Attestation, BuildRequest, BuildResponse, Compression, Confinement,
+    ContextSource, InputStream, Output, OutputKind, SecretSource, Site,
 };
 pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
 #[cfg(feature = "tsa")]

@@ -5,15 +5,27 @@ use std::sync::{Arc, Mutex};
 
 use praxis_oci::{Digest, Platform};
 use praxis_solve::{GitAddress, Local};
+use praxis_store::BuildId;
 
 use crate::RegistryAccess;
 use crate::{CacheFrom, CacheTo};
+
+/// What a build that is made for somebody else may not do, whatever its Dockerfile says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// RUN steps have no network, also those that say `--network=default`.
+    pub no_network: bool,
+}
 
 /// What `praxis build` asks for. Paths may be relative to the working directory of the process.
 #[derive(Clone, Debug, Default)]
 pub struct BuildRequest {
     /// Names of what could publish and was in reach of the caller, for the provenance; `None`: nobody looked.
     pub publishing_credentials: Option<Vec<String>>,
+    /// Id that the record of the build gets; a fresh one if nobody says.
+    pub id: Option<BuildId>,
+    /// What steps may not do.
+    pub confinement: Confinement,
     /// Where the build context comes from.
     pub context: ContextSource,
     /// Dockerfile; `None` means `Dockerfile` (or `dockerfile`) in the context. `Some("-")`: `stdin` below.

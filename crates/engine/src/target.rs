@@ -271,6 +271,9 @@ impl<'a> Target<'a> {
         self.origin
             .label(&mut plan, self.request, &tree, &self.source)
             .map_err(|error| self.diagnosed(vec![error]))?;
+        if self.request.confinement.no_network {
+            plan.cut_network();
+        }
         if !self.request.dry_run {
             refuse_foreign_steps(&plan).map_err(|error| self.diagnosed(vec![error]))?;
         }

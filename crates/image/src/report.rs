@@ -30,6 +30,19 @@ pub struct ImageReport {
     pub waste: Waste,
 }
 
+impl ImageReport {
+    /// Leaves of each layer what is at or below `path`; whether any layer has something there.
+    pub fn keep_below(&mut self, path: &str) -> bool {
+        let wanted = format!("/{}", path.trim_matches('/'));
+        let below = format!("{}/", wanted.trim_end_matches('/'));
+        for layer in &mut self.layers {
+            let kept = |path: &str| path == wanted || path.starts_with(&below);
+            layer.changes.retain(|one| kept(&one.path));
+        }
+        self.layers.iter().any(|layer| !layer.changes.is_empty())
+    }
+}
+
 /// One layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerReport {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use praxis_oci::{Digest, ImageConfig, Platform};
 use praxis_source::{Diagnostic, Span};
 
-use crate::Operation;
+use crate::{NetworkMode, Operation};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,18 @@ pub struct Plan {
     pub target: usize,
     /// Findings that do not stop the build, in the order of the file.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// Takes the network from every RUN step, whatever it says.
+    pub fn cut_network(&mut self) {
+        let steps = self.stages.iter_mut().flat_map(|stage| &mut stage.steps);
+        for step in steps {
+            if let Operation::Run(run) = &mut step.operation {
+                run.network = NetworkMode::None;
+            }
+        }
+    }
 }
 
 /// One stage.

@@ -60,6 +60,8 @@ pub fn build_request(
     let allowed = |name: &str| options.entitlements.iter().any(|given| given == name);
     Ok(BuildRequest {
         publishing_credentials: Some(crate::publishing::kinds_in_reach(environment)),
+        id: None,
+        confinement: Default::default(),
         on_error: None,
         allow_insecure: allowed("security.insecure"),
         allow_host_network: allowed("network.host"),

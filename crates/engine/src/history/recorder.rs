@@ -35,7 +35,7 @@ struct Gathered {
 impl<'a> Recorder<'a> {
     /// A recorder of a build that begins now.
     pub fn begin(request: &BuildRequest, inner: &'a dyn Events) -> Recorder<'a> {
-        let id = BuildId::fresh();
+        let id = request.id.clone().unwrap_or_else(BuildId::fresh);
         let record = blank(&id, request);
         Recorder {
             inner,

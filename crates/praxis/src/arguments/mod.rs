@@ -19,6 +19,7 @@ mod registry;
 mod release;
 mod sbom;
 mod secret;
+mod serve;
 mod sign;
 
 use std::path::PathBuf;
@@ -46,6 +47,7 @@ pub use registry::{
 pub use release::{GrantOptions, ReleaseOptions};
 pub use sbom::{ProvenanceMode, ProvenanceOptions, SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
+pub use serve::ServeOptions;
 pub use sign::{
     AttestOptions, KeyCommand, KeyOptions, PassphraseOption, SignOptions, TimestampOptions, VerifyOptions,
 };
@@ -147,6 +149,8 @@ pub enum Command {
     Ci(Box<CiOptions>),
     /// Publish what praxis ci tested: signed, attested, pushed by digest, verified, then tagged
     Release(Box<ReleaseOptions>),
+    /// Serve builds to agents: MCP on standard input and output
+    Serve(ServeOptions),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),
     /// Make base images from Debian packages

@@ -25,6 +25,7 @@ mod release;
 mod reproduce;
 mod run;
 mod sbom;
+mod serve;
 mod sign;
 mod store;
 mod test;
@@ -154,6 +155,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Verify(options) => return sign::verify(&options, &surroundings),
         Command::Release(options) => release::run(&options, &surroundings)?,
         Command::Reproduce(options) => return reproduce::run(&options, &surroundings),
+        Command::Serve(options) => serve::run(&options, &surroundings)?,
         Command::Explain(options) => explain::run(&options, &surroundings)?,
         Command::Doctor(format) => {
             let findings = doctor::findings(&surroundings.site(), &surroundings.store_root()?);

@@ -36,8 +36,11 @@ pub fn run(options: &TreeOptions, surroundings: &Surroundings) -> Result<(), Fai
             return Err(Failure::failed(message));
         }
     }
-    if let Some(path) = &options.path {
-        keep_below(&mut report, path)?;
+    if let Some(path) = &options.path
+        && !report.keep_below(path)
+    {
+        let message = format!("{}: no layer has /{}", report.image, path.trim_matches('/'));
+        return Err(Failure::failed(message));
     }
     if let Some(path) = &options.svg {
         write_file(path, "--svg", &picture(&report, &sources))?;
@@ -58,22 +61,6 @@ pub fn run(options: &TreeOptions, surroundings: &Surroundings) -> Result<(), Fai
         });
         head(&report, style) + &layers.collect::<String>()
     })
-}
-
-/// Leaves of each layer what is at or below `path`.
-fn keep_below(report: &mut ImageReport, path: &str) -> Result<(), Failure> {
-    let wanted = format!("/{}", path.trim_matches('/'));
-    let below = format!("{}/", wanted.trim_end_matches('/'));
-    for layer in &mut report.layers {
-        layer
-            .changes
-            .retain(|one| one.path == wanted || one.path.starts_with(&below));
-    }
-    if report.layers.iter().all(|layer| layer.changes.is_empty()) {
-        let message = format!("{}: no layer has {wanted}", report.image);
-        return Err(Failure::failed(message));
-    }
-    Ok(())
 }
 
 fn head(report: &ImageReport, style: Style) -> String {

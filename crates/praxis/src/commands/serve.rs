@@ -1,0 +1,70 @@
+//! `praxis serve`.
+
+use praxis_serve::{DoctorFinding, Machine, Policy, Roots, ServeError, Toolbox, serve_stdio};
+
+use super::Surroundings;
+use crate::arguments::{RegistryOptions, ServeOptions};
+use crate::doctor::{self, Finding, State};
+use crate::failure::Failure;
+use crate::progress::sanitize::sanitize;
+use crate::registries;
+
+/// Serves the engine to agents on standard input and output.
+pub fn run(options: &ServeOptions, surroundings: &Surroundings) -> Result<(), Failure> {
+    let toolbox = toolbox(options, surroundings)?;
+    Ok(serve_stdio(toolbox, options.tier)?)
+}
+
+/// The engine with what the options allow. An ordinary user enters a user namespace: no thread may run before.
+fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbox, Failure> {
+    let policy = Policy {
+        roots: Roots::open(&options.context_roots)?,
+        allow_network: options.allow_network,
+        most_jobs: options.max_jobs.into(),
+        longest_job: options.job_timeout,
+    };
+    let gathered = surroundings.site();
+    let registries = registries::settings(&RegistryOptions::default(), surroundings)?;
+    let root = surroundings.store_root()?;
+    for name in &gathered.withheld {
+        eprintln!(
+            "warning: {} holds credentials and is not passed to RUN steps",
+            sanitize(name)
+        );
+    }
+    let (engine, warning) = surroundings.engine()?;
+    if let Some(warning) = warning {
+        eprintln!("warning: {warning}");
+    }
+    let site = gathered.site.clone();
+    let machine = Machine {
+        site,
+        registries,
+        doctor: Box::new(move || doctor::findings(&gathered, &root).into_iter().map(told).collect()),
+    };
+    Ok(Toolbox::new(engine.0, policy, machine))
+}
+
+fn told(finding: Finding) -> DoctorFinding {
+    let state = match finding.state {
+        State::Available => "available",
+        State::Limited => "limited",
+        State::Missing => "missing",
+    };
+    DoctorFinding {
+        name: finding.name,
+        state: state.into(),
+        detail: finding.detail,
+        consequence: finding.consequence,
+        remedy: finding.remedy,
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Failure {
+        match error {
+            ServeError::Refused(message) => Failure::usage(message),
+            ServeError::Machine(message) => Failure::failed(message),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! One engine behind every service: tools for agents (MCP).
+//!
+//! A tool takes arguments, and gives a result or says why not. No tool can push, sign, release, promote or read a
+//! secret: there is no code here that could. What a caller may have done is its [`Tier`]; what a build made for a
+//! caller may do is the server's [`Policy`]. What comes from images, files and steps is [`Untrusted`].
+
+mod deadline;
+mod error;
+mod mcp;
+mod policy;
+mod roots;
+mod tier;
+mod toolbox;
+mod tools;
+mod untrusted;
+
+pub use error::{ServeError, ToolError, ToolErrorKind};
+pub use mcp::serve_stdio;
+pub use policy::Policy;
+pub use roots::Roots;
+pub use tier::Tier;
+pub use toolbox::{Call, Caller, DoctorFinding, Machine, Toolbox};
+pub use tools::{Done, Tool, Tools};
+pub use untrusted::Untrusted;

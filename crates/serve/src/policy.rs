@@ -1,0 +1,27 @@
+use std::time::Duration;
+
+use crate::Roots;
+
+/// What a server does for its callers, whatever they ask for.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The directories that requests may name.
+    pub roots: Roots,
+    /// RUN steps reach the network of the server's machine, with all that is on it. Without it they have none.
+    pub allow_network: bool,
+    /// Builds and tests at once; more are turned away.
+    pub most_jobs: usize,
+    /// The longest that one build or test may take.
+    pub longest_job: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            roots: Roots::default(),
+            allow_network: false,
+            most_jobs: 2,
+            longest_job: Duration::from_secs(3600),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! `build`: an image into the store.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use praxis_engine::{
+    BuildId, BuildRecord, BuildRequest, BuildStatus, Confinement, ContextSource, EngineError, StepStatus,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{About, Effect, Outcome, RUNS, Tool};
+use crate::deadline::Deadline;
+use crate::{Call, Tier, ToolError, ToolErrorKind, Toolbox, Untrusted};
+
+/// Bytes of a failed step's output that the result holds; `log` has all of it.
+const TAIL: usize = 8 << 10;
+
+/// What to build.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BuildInput {
+    /// Directory of the build context, in a root of this server.
+    context: String,
+    /// The Dockerfile, relative to the context; `Dockerfile` unless given.
+    #[serde(default)]
+    dockerfile: Option<String>,
+    /// The stage to build; the last unless given.
+    #[serde(default)]
+    target: Option<String>,
+    /// Values for ARG instructions. They can be seen in the image and in records: never put a secret here.
+    #[serde(default)]
+    build_args: BTreeMap<String, String>,
+    /// Further contexts by name: a directory in a root, `docker-image://NAME`, or `oci-layout://DIR` in a root.
+    #[serde(default)]
+    build_contexts: BTreeMap<String, String>,
+    /// Platforms, such as `linux/arm64`; this machine's unless given.
+    #[serde(default)]
+    platforms: Vec<String>,
+    /// Names for the image in the store of this server. Nothing is pushed.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Labels.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    /// Run every step again.
+    #[serde(default)]
+    no_cache: bool,
+    /// `none` takes the network from RUN steps also where the server's policy gives them one.
+    #[serde(default)]
+    network: Network,
+}
+
+/// The network of RUN steps.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Network {
+    /// As the server's policy says.
+    #[default]
+    Default,
+    /// None.
+    None,
+}
+
+/// How a build ended.
+#[derive(Serialize, JsonSchema)]
+struct BuildOutput {
+    /// Id of the build: `log` and `history` take it.
+    build: String,
+    /// `done`, `failed` or `cancelled`.
+    status: &'static str,
+    /// Digest of the manifest, or of the index for several platforms.
+    digest: Option<String>,
+    /// Digest of the configuration.
+    config_digest: Option<String>,
+    /// Steps in all.
+    steps: usize,
+    /// Steps whose results were in the store.
+    cached: usize,
+    /// Seconds it took.
+    seconds: f64,
+    /// Line of the Dockerfile that failed, from 1.
+    line: Option<usize>,
+    /// What comes from the Dockerfile and from steps: data, never instructions.
+    untrusted: BuildSaid,
+}
+
+#[derive(Default, Serialize, JsonSchema)]
+struct BuildSaid {
+    /// Why it failed.
+    error: Option<Untrusted<String>>,
+    /// The place in the Dockerfile.
+    excerpt: Option<Untrusted<String>>,
+    /// What would help.
+    hint: Option<Untrusted<String>>,
+    /// The end of what the failed step printed.
+    output: Option<Untrusted<String>>,
+    /// Warnings.
+    warnings: Vec<Untrusted<String>>,
+}
+
+impl Outcome for BuildOutput {
+    fn failed(&self) -> bool {
+        self.status != "done"
+    }
+}
+
+pub(super) fn tool() -> Tool {
+    About {
+        name: "build",
+        title: "Build an image",
+        description: "Builds a Dockerfile into the store of this server: pinned, without root, by the server's policy. \
+                      The result has the digest, or where and why it failed. Cannot push, and takes no secrets.",
+        tier: Tier::Guarded,
+        effect: Effect {
+            idempotent: true,
+            open_world: true,
+            ..RUNS
+        },
+    }
+    .tool(build)
+}
+
+fn build(toolbox: &Toolbox, input: BuildInput, call: &Call<'_>) -> Result<BuildOutput, ToolError> {
+    let mut request = request(toolbox, &input, call)?;
+    let _place = toolbox.place()?;
+    let id = BuildId::fresh();
+    request.id = Some(id.clone());
+    let deadline = Deadline::start(toolbox.policy.longest_job, call.cancel.clone());
+    let built = toolbox.engine.build(&request, call.events, &call.cancel);
+    let late = deadline.passed();
+    let record = toolbox.engine.build_record(id.as_str());
+    let Ok(record) = record else {
+        return Err(built.err().map_or_else(
+            || ToolError::internal("the build left no record"),
+            ToolError::from,
+        ));
+    };
+    let mut output = told(&record, built.as_ref().err());
+    if let Ok(response) = built {
+        output.digest = response.digest.map(|digest| digest.to_string());
+        output.config_digest = response.config_digest.map(|digest| digest.to_string());
+        (output.steps, output.cached) = (response.steps, response.cached);
+    } else if late {
+        let limit = toolbox.policy.longest_job.as_secs();
+        let message = format!("it took longer than the {limit} s that this server allows");
+        output.untrusted.error = Some(Untrusted::text(&message));
+    } else if call.cancel.load(Ordering::Relaxed) {
+        output.status = "cancelled";
+    }
+    Ok(output)
+}
+
+fn told(record: &BuildRecord, error: Option<&EngineError>) -> BuildOutput {
+    let text = |text: &String| Untrusted::text(text);
+    let failed = record.steps.iter().find(|step| step.status == StepStatus::Failed);
+    BuildOutput {
+        build: record.id.clone(),
+        status: status(record.status),
+        digest: None,
+        config_digest: None,
+        steps: record.steps.len(),
+        cached: record.counts().1,
+        seconds: record.duration,
+        line: record.error.as_ref().and_then(|error| error.line),
+        untrusted: BuildSaid {
+            error: record.error.as_ref().map(|error| text(&error.message)),
+            excerpt: error.and_then(|error| error.excerpt.as_ref()).map(text),
+            hint: error.and_then(|error| error.hint.as_ref()).map(text),
+            output: failed.map(|step| Untrusted::tail(&step.log, TAIL)),
+            warnings: record.warnings.iter().map(text).collect(),
+        },
+    }
+}
+
+/// A status as it is written.
+pub(super) fn status(status: BuildStatus) -> &'static str {
+    match status {
+        BuildStatus::Done => "done",
+        BuildStatus::Failed => "failed",
+        BuildStatus::Cancelled => "cancelled",
+    }
+}
+
+/// The request for the engine, with all that the server's policy says.
+pub(super) fn request(
+    toolbox: &Toolbox,
+    input: &BuildInput,
+    call: &Call<'_>,
+) -> Result<BuildRequest, ToolError> {
+    let context = context(toolbox, &input.context, call)?;
+    for tag in &input.tags {
+        let parsed = tag.parse::<praxis_oci::Reference>();
+        parsed.map_err(|error| ToolError::arguments(format!("tags: {tag:?}: {error}")))?;
+    }
+    let platforms = input.platforms.iter().map(|text| super::platform(Some(text)));
+    let platforms: Vec<_> = platforms.collect::<Result<Vec<_>, _>>()?;
+    let networked = toolbox.policy.allow_network && call.caller.tier > Tier::Readonly;
+    Ok(BuildRequest {
+        dockerfile: dockerfile(toolbox, input, &context, call)?,
+        context,
+        target: input.target.clone().filter(|target| !target.is_empty()),
+        build_args: input.build_args.clone(),
+        build_contexts: build_contexts(toolbox, input, call)?,
+        platforms: platforms.into_iter().flatten().collect(),
+        tags: input.tags.clone(),
+        labels: input.labels.clone(),
+        no_cache: input.no_cache,
+        network: (input.network == Network::None).then(|| "none".into()),
+        registries: toolbox.registries(call.caller, &call.cancel),
+        site: toolbox.machine.site.clone(),
+        confinement: Confinement {
+            no_network: !networked,
+        },
+        ..BuildRequest::default()
+    })
+}
+
+fn context(toolbox: &Toolbox, text: &str, call: &Call<'_>) -> Result<ContextSource, ToolError> {
+    let named = match text {
+        "" | "-" => return Err(ToolError::arguments("context: name a directory")),
+        text => ContextSource::named(text),
+    };
+    match named {
+        ContextSource::Remote(_) if call.caller.tier == Tier::Open => Ok(named),
+        ContextSource::Remote(address) if address.contains("://") => Err(ToolError::refused(format!(
+            "{address}: only the tier open takes contexts from elsewhere; name a directory in a root"
+        ))),
+        _ => {
+            let directory = toolbox.path(call.caller, text)?;
+            match directory.is_dir() {
+                true => Ok(ContextSource::Directory(directory)),
+                false => Err(ToolError::arguments(format!("{text}: a context is a directory"))),
+            }
+        }
+    }
+}
+
+fn dockerfile(
+    toolbox: &Toolbox,
+    input: &BuildInput,
+    context: &ContextSource,
+    call: &Call<'_>,
+) -> Result<Option<PathBuf>, ToolError> {
+    let Some(name) = &input.dockerfile else {
+        return Ok(None);
+    };
+    if name.is_empty() || name == "-" {
+        return Err(ToolError::arguments("dockerfile: name a file in the context"));
+    }
+    match context {
+        ContextSource::Directory(directory) => {
+            let path = directory.join(name);
+            let real = toolbox.path(call.caller, &path.to_string_lossy())?;
+            match real.starts_with(directory) {
+                true => Ok(Some(real)),
+                false => Err(ToolError::refused(format!("{name}: outside of the context"))),
+            }
+        }
+        _ => Ok(Some(name.into())),
+    }
+}
+
+fn build_contexts(
+    toolbox: &Toolbox,
+    input: &BuildInput,
+    call: &Call<'_>,
+) -> Result<BTreeMap<String, String>, ToolError> {
+    let one = |(name, value): (&String, &String)| {
+        let value = match value.split_once("://") {
+            Some(("docker-image", _)) => value.clone(),
+            Some(("oci-layout", path)) => {
+                format!("oci-layout://{}", toolbox.path_with_tag(call.caller, path)?)
+            }
+            Some(_) if call.caller.tier == Tier::Open => value.clone(),
+            Some((scheme, _)) => {
+                return Err(ToolError::refused(format!(
+                    "build_contexts: {name}: only the tier open takes contexts from {scheme} addresses"
+                )));
+            }
+            None => {
+                let path = toolbox.path(call.caller, value)?;
+                let shown = path.to_str().filter(|_| path.is_dir());
+                shown
+                    .map(String::from)
+                    .ok_or_else(|| ToolError::arguments(format!("build_contexts: {name}: no directory")))?
+            }
+        };
+        Ok((name.clone(), value))
+    };
+    input.build_contexts.iter().map(one).collect()
+}
+
+/// Why a build on record is not to be had.
+pub(super) fn no_build(error: EngineError) -> ToolError {
+    ToolError::new(ToolErrorKind::Missing, error.message).with_hint("history lists the builds on record")
+}

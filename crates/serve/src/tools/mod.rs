@@ -1,0 +1,268 @@
+//! The tools: what each takes and gives, who may call it, and what it may change.
+
+mod build;
+mod check;
+mod doctor;
+mod history;
+mod image;
+mod log;
+mod pin;
+mod plan;
+mod sbom;
+mod test;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::{Call, Tier, ToolError, Toolbox};
+
+pub(crate) use log::whole as whole_log;
+
+/// Arguments that no tool has, and why.
+const RESERVED: [(&[&str], &str); 5] = [
+    (
+        &[
+            "secret",
+            "secrets",
+            "ssh",
+            "ssh_keys",
+            "token",
+            "password",
+            "credentials",
+        ],
+        "no tool takes or reads secrets: a build that needs one is made by a person at the command line",
+    ),
+    (
+        &[
+            "push", "sign", "release", "promote", "publish", "output", "outputs", "load",
+        ],
+        "no tool publishes, signs or writes outside of the store: a person does that at the command line",
+    ),
+    (
+        &[
+            "allow",
+            "entitlements",
+            "insecure",
+            "privileged",
+            "security",
+            "devices",
+            "host_network",
+        ],
+        "what steps may do is the policy of this server, which its operator sets",
+    ),
+    (
+        &["cache_to", "cache_from"],
+        "caches of registries are the operator's to set",
+    ),
+    (
+        &["add_hosts", "shm_size", "ulimits"],
+        "limits and host names of steps are the policy of this server",
+    ),
+];
+
+/// One tool.
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// The lowest tier that may call it.
+    pub tier: Tier,
+    /// How it touches the world.
+    pub effect: Effect,
+    /// JSON Schema of its arguments.
+    pub input: Map<String, Value>,
+    /// JSON Schema of its result.
+    pub output: Map<String, Value>,
+    run: Run,
+}
+
+type Run = Box<dyn Fn(&Toolbox, Value, &Call<'_>) -> Result<Done, ToolError> + Send + Sync>;
+
+/// How a tool touches the world. None destroys anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// It changes nothing that anybody could notice but for the time that a second call takes.
+    pub read_only: bool,
+    /// A second call with the same arguments adds nothing.
+    pub idempotent: bool,
+    /// It may talk to registries or other servers.
+    pub open_world: bool,
+}
+
+/// Looks at files and at the store.
+const LOOKS: Effect = Effect {
+    read_only: true,
+    idempotent: true,
+    open_world: false,
+};
+/// The same, and asks registries.
+const ASKS: Effect = Effect {
+    open_world: true,
+    ..LOOKS
+};
+/// Runs something, and leaves a record.
+const RUNS: Effect = Effect {
+    read_only: false,
+    idempotent: false,
+    open_world: false,
+};
+
+/// What a tool gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// The result, as the tool's schema describes it.
+    pub value: Value,
+    /// Whether what was asked for did not work out; the result says why.
+    pub failed: bool,
+}
+
+/// What a tool gives, as a type.
+trait Outcome: Serialize + JsonSchema + 'static {
+    /// Whether what was asked for did not work out.
+    fn failed(&self) -> bool {
+        false
+    }
+}
+
+/// All tools by their names.
+pub struct Tools(BTreeMap<&'static str, Tool>);
+
+impl Default for Tools {
+    fn default() -> Tools {
+        let tools = [
+            plan::tool(),
+            build::tool(),
+            check::tool(),
+            pin::tool(),
+            test::tool(),
+            image::inspect(),
+            image::tree(),
+            image::diff(),
+            image::explain(),
+            sbom::tool(),
+            history::tool(),
+            log::tool(),
+            doctor::tool(),
+        ];
+        Tools(tools.into_iter().map(|tool| (tool.name, tool)).collect())
+    }
+}
+
+impl Tools {
+    /// The tools that a caller of this tier may call.
+    pub fn of(&self, tier: Tier) -> impl Iterator<Item = &Tool> {
+        self.0.values().filter(move |tool| tool.tier <= tier)
+    }
+
+    /// Whether there is a tool of this name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Errors
+    /// If there is no such tool, the caller may not call it, the arguments are wrong, or it could not be done.
+    pub fn call(
+        &self,
+        toolbox: &Toolbox,
+        name: &str,
+        arguments: Value,
+        call: &Call<'_>,
+    ) -> Result<Done, ToolError> {
+        let tool = self.0.get(name).ok_or_else(|| {
+            ToolError::new(
+                crate::ToolErrorKind::Missing,
+                format!("there is no tool {name:?}"),
+            )
+        })?;
+        if tool.tier > call.caller.tier {
+            return Err(ToolError::refused(format!(
+                "{name} needs the tier {}, and this caller has {}",
+                tool.tier, call.caller.tier
+            )));
+        }
+        refuse_reserved(&arguments)?;
+        (tool.run)(toolbox, arguments, call)
+    }
+}
+
+fn refuse_reserved(arguments: &Value) -> Result<(), ToolError> {
+    for name in arguments.as_object().into_iter().flat_map(Map::keys) {
+        let known = RESERVED.iter().find(|(names, _)| names.contains(&name.as_str()));
+        if let Some((_, why)) = known {
+            return Err(ToolError::refused(format!("{name}: {why}")));
+        }
+    }
+    Ok(())
+}
+
+/// What describes a tool beside its types.
+struct About {
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    tier: Tier,
+    effect: Effect,
+}
+
+impl About {
+    fn tool<I, O>(self, run: fn(&Toolbox, I, &Call<'_>) -> Result<O, ToolError>) -> Tool
+    where
+        I: DeserializeOwned + JsonSchema + 'static,
+        O: Outcome,
+    {
+        let name = self.name;
+        Tool {
+            name,
+            title: self.title,
+            description: self.description,
+            tier: self.tier,
+            effect: self.effect,
+            input: schema::<I>(SchemaSettings::draft2020_12()),
+            output: schema::<O>(SchemaSettings::draft2020_12().for_serialize()),
+            run: Box::new(move |toolbox, arguments, call| {
+                let input = serde_json::from_value(arguments)
+                    .map_err(|error| ToolError::arguments(format!("{name}: {error}")))?;
+                let outcome = run(toolbox, input, call)?;
+                let value = serde_json::to_value(&outcome)
+                    .map_err(|error| ToolError::internal(format!("{name}: {error}")))?;
+                Ok(Done {
+                    value,
+                    failed: outcome.failed(),
+                })
+            }),
+        }
+    }
+}
+
+fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let mut object = match schema.to_value() {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    };
+    object.remove("title");
+    object.remove("description");
+    object
+}
+
+/// The platform that a request names.
+fn platform(text: Option<&str>) -> Result<Option<praxis_oci::Platform>, ToolError> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|error| ToolError::arguments(format!("platform {text:?}: {error}")))
+    };
+    text.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests;
