@@ -16,7 +16,7 @@ pub use archive::Archive;
 pub use base::{Base, busybox};
 pub use cutter::Cutter;
 pub use later::later_program;
-pub use registry::{RealRegistry, RegistryOptions};
+pub use registry::{Implementation, OTHER_REGISTRY, RealRegistry, RegistryOptions};
 pub use stamper::Stamper;
 pub use tree::{files_below, make_readable, tree_of};
 pub use user::{OrdinaryUser, is_root};

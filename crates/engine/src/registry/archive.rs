@@ -54,10 +54,14 @@ pub(super) fn open(
             (ArchiveFormat::Docker, Some(name)) => named(&layout, name)?,
             _ => layout.root(name)?,
         },
-        false => docker_image(&members, name, directory).map_err(|error| EngineError {
-            message: format!("{}: {}", path.display(), error.message),
-            ..error
-        })?,
+        false => {
+            let root = docker_image(&members, name, directory).map_err(|error| EngineError {
+                message: format!("{}: {}", path.display(), error.message),
+                ..error
+            })?;
+            layout.name(&root, None)?;
+            root
+        }
     };
     Ok((layout, root))
 }

@@ -66,7 +66,7 @@ fn without_a_registry_what_was_fetched_is_enough_and_the_rest_is_named() {
     assert!(said.contains(&absent) && said.contains("--offline"), "{said}");
     let said = place.bad("a", &build(&[]));
     assert!(
-        said.contains("no such thing (404)") && said.contains("manifest unknown"),
+        said.contains("no such thing (404)") && said.to_lowercase().contains("unknown"),
         "{said}"
     );
 }
@@ -292,7 +292,8 @@ fn a_poisoned_cache_in_a_registry_changes_no_result() {
                 continue;
             }
             let mut bytes = std::fs::read(&path).unwrap();
-            if path.ends_with("data") && !bytes.starts_with(b"{") {
+            // Manifests of docker-registry are files too, under other names than `data`.
+            if !path.ends_with("link") && !bytes.starts_with(b"{") {
                 let middle = bytes.len() / 2;
                 bytes[middle] ^= 1;
                 std::fs::write(&path, bytes).unwrap();

@@ -1,5 +1,6 @@
 //! The client against registries that lie, and against a real one.
 
+mod certificates;
 mod hostile;
 mod network;
 mod real;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,9 +12,10 @@ use praxis_registry::{
     Client, ContentSource, ContentTarget, ErrorKind, FetchedManifest, RegistryEntry, RegistryError, Transfer,
     copy,
 };
-use praxis_testkit::{WebAnswer, WebServer};
+use praxis_testkit::{RealRegistry, RegistryOptions, WebAnswer, WebServer};
 
-use crate::{manifest, noise, settings};
+use crate::certificates::{TUNNELLED, certificates};
+use crate::{account, manifest, noise, refused, settings};
 
 /// A proxy that makes tunnels, all to `server`; the names it was asked for.
 fn proxy(server: &str) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -62,6 +64,62 @@ fn a_proxy_is_asked_for_tunnels_unless_the_host_needs_none() {
     let direct = pull(".other.test,registry.invalid").unwrap_err();
     assert_eq!(direct.kind, ErrorKind::Unreachable, "{direct}");
     assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn row_34_https_proxy_makes_a_tunnel_and_the_registry_is_still_who_its_certificate_says() {
+    let place = tempfile::tempdir().unwrap();
+    let [ca, certificate, key, ..] = certificates(place.path());
+    let options = RegistryOptions {
+        tls: Some((certificate, key)),
+        ..Default::default()
+    };
+    let server = RealRegistry::start(place.path(), &options);
+    let (authority, asked) = proxy(server.authority());
+    let name: Reference = format!("{TUNNELLED}/a:t").parse().unwrap();
+    let client = |ca: Option<PathBuf>| {
+        let mut settings = account(TUNNELLED);
+        settings.retries = 0;
+        let entry = RegistryEntry {
+            ca,
+            ..Default::default()
+        };
+        settings.registries.registry.insert(TUNNELLED.into(), entry);
+        // Nobody listens there: what has TLS does not go this way.
+        for (variable, address) in [("HTTP_PROXY", "127.0.0.1:1"), ("HTTPS_PROXY", &authority)] {
+            settings
+                .proxies
+                .insert(variable.into(), format!("http://{address}"));
+        }
+        Client::new(settings)
+    };
+    let content = noise(300_000, 7);
+    let client_that_trusts = client(Some(ca));
+    let trusting = client_that_trusts.repository(&name).unwrap();
+    let (bytes, descriptor) = manifest(&crate::layer(&content));
+    let config = Descriptor::of(media_type::CONFIG, b"{}");
+    trusting.push_blob(&config, &&b"{}"[..], None).unwrap();
+    trusting
+        .push_blob(&crate::layer(&content), &content.as_slice(), None)
+        .unwrap();
+    trusting.push_manifest(&descriptor, &bytes, Some("t")).unwrap();
+    assert_eq!(trusting.manifest(&name).unwrap().bytes, bytes);
+    let mut out = Vec::new();
+    trusting.fetch_blob(&crate::layer(&content), &mut out).unwrap();
+    assert!(out == content);
+    // The proxy is no way around the certificate, and sees nothing but the name of the host.
+    refused(
+        client(None).repository(&name).unwrap().manifest(&name),
+        "TLS failed",
+    );
+    let lines = asked.lock().unwrap().clone();
+    assert!(lines.len() >= 2, "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line == "CONNECT registry.invalid:443 HTTP/1.1"),
+        "{lines:?}"
+    );
 }
 
 #[test]
