@@ -2,25 +2,29 @@
 
 # localhost/praxis/rust:forky
 FROM localhost/praxis/rust:forky@sha256:b3af2d1cc722139bbbdded6cf50f66f4782c64355d488f2071ea2d7d3c14ede1 AS builder
-# Cargo features, separated by commas: none in the default image.
-ARG FEATURES=
 ENV CARGO_HOME=/var/cache/cargo \
     CARGO_TERM_COLOR=never \
     CARGO_INCREMENTAL=0
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY crates crates
-# Cargo.lock holds the digest of every crate, so the cache can only save their download. What was compiled is not kept:
-# it would make the binary depend on builds before.
+# Cargo.lock holds the digest of every crate, so the cache can only save their download. What was compiled is kept in this
+# stage alone, for the variants: a cache of it would make the binary depend on builds before.
 RUN --mount=type=cache,id=praxis-cargo,target=/var/cache/cargo <<EOF
 set -eu
-cargo build --release --locked --package praxis --features "${FEATURES}"
+cargo build --release --locked --package praxis
 install -D --mode=0755 target/release/praxis /out/praxis
-rm -rf target
+EOF
+
+FROM builder AS builder-tsa
+RUN --mount=type=cache,id=praxis-cargo,target=/var/cache/cargo <<EOF
+set -eu
+cargo build --release --locked --package praxis --features tsa
+install -D --mode=0755 target/release/praxis /out/praxis
 EOF
 
 # localhost/praxis/praxis-runtime:trixie
-FROM localhost/praxis/praxis-runtime:trixie@sha256:4f67cf79a8bf8eae9ff238347e37d58eb2fa32d4ca8462d106780180f83d2e5d
+FROM localhost/praxis/praxis-runtime:trixie@sha256:4f67cf79a8bf8eae9ff238347e37d58eb2fa32d4ca8462d106780180f83d2e5d AS runtime
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=1980-01-01T00:00:00Z
@@ -35,7 +39,6 @@ root:*:0:
 praxis:*:10001:
 nogroup:*:65534:
 EOF
-COPY --from=builder /out/praxis /usr/local/bin/praxis
 LABEL org.opencontainers.image.title="praxis" \
       org.opencontainers.image.description="Builds, checks, signs and releases container images without daemon and root" \
       org.opencontainers.image.licenses="Apache-2.0" \
@@ -51,5 +54,15 @@ ENV PATH=/usr/local/bin:/usr/bin:/bin \
 WORKDIR /srv
 USER 10001:10001
 STOPSIGNAL SIGTERM
+# Tools for agents over standard input and output; any other command of praxis takes their place.
 ENTRYPOINT ["/usr/local/bin/praxis"]
-CMD ["--help"]
+CMD ["serve"]
+
+# With RFC 3161 timestamps: the tags end in -tsa.
+FROM runtime AS runtime-tsa
+COPY --from=builder-tsa /out/praxis /usr/local/bin/praxis
+LABEL io.praxis.variant="tsa"
+
+# The usual image, without extras.
+FROM runtime
+COPY --from=builder /out/praxis /usr/local/bin/praxis

@@ -1,4 +1,4 @@
-# `praxis bake` builds praxis' own image. Variants differ in cargo features; a target is here once the feature is there.
+# `praxis bake` builds praxis' own image; `praxis bake tsa` the variant with timestamps.
 variable "VERSION" {
   default = "0.1.0"
 }
@@ -15,7 +15,5 @@ target "default" {
 target "tsa" {
   inherits = ["default"]
   tags     = ["localhost/praxis/praxis:${VERSION}-tsa"]
-  args = {
-    FEATURES = "tsa"
-  }
+  target   = "runtime-tsa"
 }

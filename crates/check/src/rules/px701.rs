@@ -25,9 +25,15 @@ use crate::policy::Transport;
 use crate::rule::Report;
 use crate::Repository;
 
-const SERVERS: [&str; 12] = [
+/// Words that serve HTTP wherever they stand.
+const SERVERS: [&str; 11] = [
     "uvicorn", "gunicorn", "hypercorn", "flask", "runserver", "http.server", "--http", "--port", "--listen", "--bind",
-    "--host", "serve",
+    "--host",
+];
+
+/// Programs whose command `serve` is a web server. Of others it says nothing: many serve over standard input and output.
+const SITES: [&str; 12] = [
+    "artisan", "gatsby", "hugo", "jekyll", "mkdocs", "ng", "npm", "npx", "pnpm", "vite", "vue-cli-service", "yarn",
 ];
 
 pub(super) fn run(repository: &Repository, report: &mut Report) {
@@ -43,11 +49,11 @@ pub(super) fn run(repository: &Repository, report: &mut Report) {
                         Command::Exec(words) => words.clone(),
                         Command::Shell(line) => line.split_whitespace().map(str::to_string).collect(),
                     };
-                    let server = words.iter().find(|word| {
-                        let name = word.split('=').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-                        SERVERS.contains(&name)
-                    });
-                    if let Some(word) = server {
+                    let program = match (&instruction.kind, view.entrypoint()) {
+                        (Kind::Cmd(_), Some((_, Command::Exec(program)))) => program.last(),
+                        _ => None,
+                    };
+                    if let Some(word) = server(program, &words) {
                         let span = view.place(instruction.span, word);
                         report.add(&view.path, span, format!("the default command serves: {word}"));
                     }
@@ -58,5 +64,36 @@ pub(super) fn run(repository: &Repository, report: &mut Report) {
                 _ => {}
             }
         }
+    }
+}
+
+/// The word by which a command is a web server. `program` is what stands before the words, in an entry point.
+fn server<'a>(program: Option<&'a String>, words: &'a [String]) -> Option<&'a String> {
+    let name = |word: &String| {
+        let option = word.split('=').next().unwrap_or_default();
+        option.rsplit('/').next().unwrap_or_default().to_string()
+    };
+    (0..words.len()).map(|index| (index, name(&words[index]))).find_map(|(index, word)| {
+        let before = index.checked_sub(1).map_or(program, |index| words.get(index)).map(name);
+        let site = word == "serve" && before.is_none_or(|before| SITES.contains(&before.as_str()));
+        (site || SERVERS.contains(&word.as_str())).then(|| &words[index])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn serve_is_a_web_server_of_some_programs_only() {
+        let serves = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| word.to_string()).collect();
+            super::server(None, &words).cloned()
+        };
+        for words in [&["serve", "-s", "build"][..], &["/usr/bin/ng", "serve"], &["python", "-m", "http.server"]] {
+            assert!(serves(words).is_some(), "{words:?}");
+        }
+        assert_eq!(serves(&["/app", "--port=80"]).as_deref(), Some("--port=80"));
+        assert_eq!(serves(&["/usr/local/bin/praxis", "serve"]), None);
+        let (program, words) = ("/usr/local/bin/praxis".to_string(), ["serve".to_string()]);
+        assert_eq!(super::server(Some(&program), &words), None);
     }
 }
