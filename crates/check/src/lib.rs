@@ -15,6 +15,7 @@ mod finding;
 mod format;
 mod image;
 mod images;
+pub mod junit;
 mod labels;
 mod online;
 mod page;

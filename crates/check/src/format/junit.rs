@@ -3,86 +3,54 @@ use std::collections::BTreeMap;
 use praxis_source::Severity;
 
 use super::place;
+use crate::junit::{Case, Outcome, Report, Suite};
 use crate::{Finding, Repository};
 
+/// A suite for every file that was read, with a case for every finding.
 pub(super) fn write(repository: &Repository, findings: &[Finding]) -> String {
-    let mut files: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    for view in &repository.dockerfiles {
-        files.insert(&view.path, Vec::new());
-    }
-    for file in &repository.yaml {
-        files.insert(&file.path, Vec::new());
+    let mut files: BTreeMap<&str, Vec<Case>> = BTreeMap::new();
+    let read = repository.dockerfiles.iter().map(|view| view.path.as_str());
+    for path in read.chain(repository.yaml.iter().map(|file| file.path.as_str())) {
+        files.insert(path, Vec::new());
     }
     for finding in findings {
-        files.entry(&finding.path).or_default().push(finding);
+        files
+            .entry(&finding.path)
+            .or_default()
+            .push(case(repository, finding));
     }
-    let failed = findings
-        .iter()
-        .filter(|finding| finding.severity != Severity::Note)
-        .count();
-    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    text.push_str(&format!(
-        "<testsuites name=\"praxis check\" failures=\"{failed}\">\n"
-    ));
-    for (path, findings) in files {
-        let failures = findings
-            .iter()
-            .filter(|finding| finding.severity != Severity::Note)
-            .count();
-        let tests = findings.len().max(1);
-        let name = escape(path);
-        text.push_str(&format!(
-            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\">\n"
-        ));
-        if findings.is_empty() {
-            text.push_str(&format!(
-                "    <testcase classname=\"{name}\" name=\"all rules\"/>\n"
-            ));
+    let suites = files.into_iter().map(|(path, mut cases)| {
+        if cases.is_empty() {
+            cases.push(Case {
+                name: "all rules".into(),
+                outcome: Outcome::Passed,
+            });
         }
-        for finding in findings {
-            case(repository, finding, &name, &mut text);
+        Suite {
+            name: path.into(),
+            seconds: None,
+            cases,
         }
-        text.push_str("  </testsuite>\n");
-    }
-    text + "</testsuites>\n"
-}
-
-fn case(repository: &Repository, finding: &Finding, class: &str, text: &mut String) {
-    let place = place(repository, finding).unwrap_or_default();
-    let name = format!("{} {}:{}", escape(&finding.rule), place.line, place.column);
-    text.push_str(&format!("    <testcase classname=\"{class}\" name=\"{name}\">\n"));
-    let (message, body) = (escape(&finding.message), escape(&finding.help));
-    let element = if finding.severity == Severity::Note {
-        "system-out"
-    } else {
-        "failure"
+    });
+    let report = Report {
+        name: "praxis check".into(),
+        seconds: None,
+        suites: suites.collect(),
     };
-    match element {
-        "failure" => {
-            let kind = finding.severity;
-            text.push_str(&format!(
-                "      <failure type=\"{kind}\" message=\"{message}\">{body}</failure>\n"
-            ));
-        }
-        _ => text.push_str(&format!("      <system-out>{message}</system-out>\n")),
-    }
-    text.push_str("    </testcase>\n");
+    report.to_xml()
 }
 
-fn escape(text: &str) -> String {
-    let kept = text
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
-    let mut escaped = String::new();
-    for character in kept {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push_str(&format!("&#{};", character as u32)),
-            other => escaped.push(other),
-        }
+fn case(repository: &Repository, finding: &Finding) -> Case {
+    let place = place(repository, finding).unwrap_or_default();
+    Case {
+        name: format!("{} {}:{}", finding.rule, place.line, place.column),
+        outcome: match finding.severity {
+            Severity::Note => Outcome::Noted(finding.message.clone()),
+            _ => Outcome::Failed {
+                kind: finding.severity.to_string(),
+                message: finding.message.clone(),
+                help: finding.help.clone(),
+            },
+        },
     }
-    escaped
 }

@@ -1,6 +1,5 @@
 //! SARIF 2.1.0, as code scanning services read it.
 
-use praxis_source::Severity;
 use serde_json::{Value, json};
 
 use super::place;
@@ -42,14 +41,6 @@ fn rule(rule: &crate::Rule) -> Value {
     })
 }
 
-fn level(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    }
-}
-
 fn result(repository: &Repository, finding: &Finding) -> Value {
     let mut physical = json!({ "artifactLocation": { "uri": uri(&finding.path) } });
     if let Some(place) = place(repository, finding) {
@@ -62,7 +53,7 @@ fn result(repository: &Repository, finding: &Finding) -> Value {
     }
     json!({
         "ruleId": finding.rule,
-        "level": level(finding.severity),
+        "level": finding.severity.to_string(),
         "message": { "text": finding.message },
         "locations": [{ "physicalLocation": physical }],
         "properties": { "confidence": finding.confidence.name() },
