@@ -6,15 +6,18 @@
 
 mod deadline;
 mod error;
+mod http;
 mod mcp;
 mod policy;
 mod roots;
+mod tally;
 mod tier;
 mod toolbox;
 mod tools;
 mod untrusted;
 
 pub use error::{ServeError, ToolError, ToolErrorKind};
+pub use http::{HttpServer, HttpSettings, Limits, Network};
 pub use mcp::serve_stdio;
 pub use policy::Policy;
 pub use roots::Roots;

@@ -9,6 +9,7 @@ use praxis_registry::{CredentialSources, Settings};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::tally::Tally;
 use crate::{Policy, Tier, ToolError, ToolErrorKind};
 
 /// The engine, the server's policy, and what the machine lends.
@@ -16,6 +17,7 @@ pub struct Toolbox {
     pub(crate) engine: Engine,
     pub(crate) policy: Policy,
     pub(crate) machine: Machine,
+    pub(crate) tally: Tally,
     jobs: AtomicUsize,
     flags: Mutex<Vec<Weak<AtomicBool>>>,
 }
@@ -80,6 +82,7 @@ impl Toolbox {
             engine,
             policy,
             machine,
+            tally: Tally::default(),
             jobs: AtomicUsize::new(0),
             flags: Mutex::default(),
         }
@@ -88,6 +91,12 @@ impl Toolbox {
     /// How many builds and tests run now.
     pub fn running(&self) -> usize {
         self.jobs.load(Ordering::Acquire)
+    }
+
+    /// How many calls of any kind run now.
+    pub(crate) fn calls(&self) -> usize {
+        let flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        flags.iter().filter(|known| known.strong_count() > 0).count()
     }
 
     /// A flag that stops one call, also when the whole server stops.

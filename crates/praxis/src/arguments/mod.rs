@@ -149,7 +149,7 @@ pub enum Command {
     Ci(Box<CiOptions>),
     /// Publish what praxis ci tested: signed, attested, pushed by digest, verified, then tagged
     Release(Box<ReleaseOptions>),
-    /// Serve builds to agents: MCP on standard input and output
+    /// Serve builds to agents: MCP on standard input and output, or over HTTP
     Serve(ServeOptions),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),

@@ -1,6 +1,8 @@
 //! `praxis serve`.
 
-use praxis_serve::{DoctorFinding, Machine, Policy, Roots, ServeError, Toolbox, serve_stdio};
+use praxis_serve::{
+    DoctorFinding, HttpServer, HttpSettings, Machine, Policy, Roots, ServeError, Toolbox, serve_stdio,
+};
 
 use super::Surroundings;
 use crate::arguments::{RegistryOptions, ServeOptions};
@@ -9,10 +11,30 @@ use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
 use crate::registries;
 
-/// Serves the engine to agents on standard input and output.
+/// Serves the engine to agents on standard input and output, or to many clients over HTTP.
 pub fn run(options: &ServeOptions, surroundings: &Surroundings) -> Result<(), Failure> {
+    let Some(settings) = http(options) else {
+        let toolbox = toolbox(options, surroundings)?;
+        return Ok(serve_stdio(toolbox, options.tier)?);
+    };
+    let server = HttpServer::open(settings)?;
+    let url = server.url()?;
     let toolbox = toolbox(options, surroundings)?;
-    Ok(serve_stdio(toolbox, options.tier)?)
+    eprintln!("listening on {url}");
+    Ok(server.serve(toolbox)?)
+}
+
+fn http(options: &ServeOptions) -> Option<HttpSettings> {
+    let mut settings = HttpSettings::new(options.http?);
+    settings.tokens = options.tokens.clone();
+    settings.publicly = options.listen_publicly;
+    settings.tls = options.tls_certificate.clone().zip(options.tls_key.clone());
+    settings.proxies = options.behind_proxy.clone();
+    settings.hosts = options.allow_host.clone();
+    settings.origins = options.allow_origin.clone();
+    settings.limits.requests = options.max_requests.into();
+    settings.limits.drain = options.drain_timeout;
+    Some(settings)
 }
 
 /// The engine with what the options allow. An ordinary user enters a user namespace: no thread may run before.

@@ -2,5 +2,7 @@
 
 mod agent;
 mod builds;
+mod http;
 mod protocol;
 mod refusals;
+mod web;

@@ -12,6 +12,7 @@ mod sbom;
 mod test;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -19,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Call, Tier, ToolError, Toolbox};
+use crate::{Call, Tier, ToolError, ToolErrorKind, Toolbox};
 
 pub(crate) use log::whole as whole_log;
 
@@ -178,20 +179,25 @@ impl Tools {
         arguments: Value,
         call: &Call<'_>,
     ) -> Result<Done, ToolError> {
-        let tool = self.0.get(name).ok_or_else(|| {
-            ToolError::new(
-                crate::ToolErrorKind::Missing,
-                format!("there is no tool {name:?}"),
-            )
-        })?;
+        let tool = self
+            .0
+            .get(name)
+            .ok_or_else(|| ToolError::new(ToolErrorKind::Missing, format!("there is no tool {name:?}")))?;
         if tool.tier > call.caller.tier {
             return Err(ToolError::refused(format!(
                 "{name} needs the tier {}, and this caller has {}",
                 tool.tier, call.caller.tier
             )));
         }
-        refuse_reserved(&arguments)?;
-        (tool.run)(toolbox, arguments, call)
+        let started = Instant::now();
+        let done = refuse_reserved(&arguments).and_then(|()| (tool.run)(toolbox, arguments, call));
+        let outcome = match &done {
+            Ok(done) if done.failed => ToolErrorKind::Failed.name(),
+            Ok(_) => "done",
+            Err(error) => error.kind.name(),
+        };
+        toolbox.tally.count(tool.name, outcome, started.elapsed());
+        done
     }
 }
 

@@ -1,0 +1,114 @@
+//! Bodies of requests, within bounds.
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::Response;
+use http_body_util::{BodyExt, Limited};
+
+use super::gate::refusal;
+use super::settings::Limits;
+
+/// The body of a request that has to be JSON: not parsed, but within the limits for size, depth and time.
+///
+/// # Errors
+/// The answer: 415, 413, 408 or 400.
+pub(crate) async fn json(
+    limits: &Limits,
+    request: Request,
+) -> Result<(axum::http::request::Parts, Bytes), Response> {
+    let (parts, body) = request.into_parts();
+    let mut kinds = parts.headers.get_all(CONTENT_TYPE).iter();
+    let kind = kinds
+        .next()
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") || kinds.next().is_some() {
+        return Err(refusal(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the Content-Type has to be application/json",
+        ));
+    }
+    let too_large = || {
+        let why = format!("the body is larger than {} bytes", limits.message);
+        refusal(StatusCode::PAYLOAD_TOO_LARGE, &why)
+    };
+    let length = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
+    if length
+        .and_then(|length| length.parse::<usize>().ok())
+        .is_some_and(|length| length > limits.message)
+    {
+        return Err(too_large());
+    }
+    let read = tokio::time::timeout(limits.body, collect(body, limits.message)).await;
+    let bytes = match read {
+        Err(_) => {
+            return Err(refusal(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not come in time",
+            ));
+        }
+        Ok(Err(TooLarge)) => return Err(too_large()),
+        Ok(Ok(bytes)) => bytes,
+    };
+    if depth(&bytes) > limits.depth {
+        let why = format!("objects and arrays are more than {} deep", limits.depth);
+        return Err(refusal(StatusCode::BAD_REQUEST, &why));
+    }
+    Ok((parts, bytes))
+}
+
+struct TooLarge;
+
+async fn collect(body: Body, most: usize) -> Result<Bytes, TooLarge> {
+    let collected = Limited::new(body, most).collect().await;
+    collected
+        .map(|collected| collected.to_bytes())
+        .map_err(|_| TooLarge)
+}
+
+/// How deep objects and arrays are in each other, told without parsing what is not yet known to be small.
+pub(crate) fn depth(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text {
+        match (quoted, byte) {
+            _ if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => quoted = !quoted,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_what_is_open_and_no_text() {
+        for (text, expected) in [
+            ("", 0),
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[{"b":1}],"c":[]}"#, 3),
+            (r#"["[[[[\"[[["]"#, 1),
+            (r#""\\"[[]]"#, 2),
+            ("]]][", 1),
+        ] {
+            assert_eq!(depth(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(depth(&[b'['; 100_000]), 100_000);
+    }
+}
