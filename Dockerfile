@@ -48,9 +48,10 @@ LABEL org.opencontainers.image.title="praxis" \
       org.opencontainers.image.base.name="localhost/praxis/praxis-runtime:trixie" \
       org.opencontainers.image.base.digest="sha256:4f67cf79a8bf8eae9ff238347e37d58eb2fa32d4ca8462d106780180f83d2e5d" \
       io.praxis.governance="docs/adr/0006-bases-from-debian.md docs/adr/0031-own-image.md"
-# The store lies where the operator mounts a volume; without one nothing but the store is missing.
+# The store lies where the operator mounts a volume, in a directory of its own: volumes belong to root and a group. Without one
+# nothing but the store is missing.
 ENV PATH=/usr/local/bin:/usr/bin:/bin \
-    PRAXIS_ROOT=/var/lib/praxis
+    PRAXIS_ROOT=/var/lib/praxis/store
 WORKDIR /srv
 USER 10001:10001
 STOPSIGNAL SIGTERM

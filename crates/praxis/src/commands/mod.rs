@@ -53,6 +53,10 @@ pub struct Surroundings {
 const SINGLE_ID: &str =
     "this user has no subordinate ids, so RUN steps know no user but root; praxis doctor says more";
 
+/// An ordinary user where nobody may have a user namespace.
+const NO_NAMESPACE: &str =
+    "user namespaces are not allowed here: what runs commands is refused; praxis doctor says more";
+
 /// Whether a failure was told to the user already.
 pub enum Outcome {
     /// Success.
@@ -71,14 +75,22 @@ impl Surroundings {
         root::store_root(self.root.clone(), &self.environment, root::is_root())
     }
 
-    /// The engine on the store, as root: an ordinary user first becomes root of a user namespace. Must be called before
-    /// any thread is started. The text is a warning for the user.
+    /// The engine on the store, for what runs nothing: an ordinary user first becomes root of a user namespace, but stays
+    /// who they are where the machine allows none, as in a pod under the usual restrictions. Must be called before any
+    /// thread is started. The text is a warning for the user.
     pub fn engine(&self) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
-        self.engine_for(&[])
+        let (user, root) = (rustix::process::geteuid(), self.store_root()?);
+        match self.engine_for(&[]) {
+            // In half a namespace nobody is anybody.
+            Err(_) if UserNamespace::needed() && rustix::process::geteuid() == user => {
+                Ok((crate::backend::Engine::open(&root, false)?, Some(NO_NAMESPACE)))
+            }
+            engine => engine,
+        }
     }
 
-    /// The same, for builds for these platforms: root then has a user namespace too where programs of one of them need
-    /// an emulator that the host does not know.
+    /// The engine as root, of a user namespace at least, for builds for these platforms: root then has a user namespace too
+    /// where programs of one of them need an emulator that the host does not know.
     pub fn engine_for(
         &self,
         platforms: &[praxis_oci::Platform],

@@ -18,7 +18,7 @@ const OUT_OF_TIME: u8 = 124;
 /// Runs a command in an image and ends with its status.
 pub fn run(options: &RunOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let request = request(options)?;
-    let (engine, warning) = surroundings.engine()?;
+    let (engine, warning) = surroundings.engine_for(&[])?;
     if let Some(warning) = warning {
         eprintln!("warning: {warning}");
     }

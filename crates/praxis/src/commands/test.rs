@@ -25,7 +25,7 @@ pub fn run(options: &TestOptions, surroundings: &Surroundings) -> Result<Outcome
         variant: options.variant.clone(),
         writable: false,
     };
-    let (engine, warning) = surroundings.engine()?;
+    let (engine, warning) = surroundings.engine_for(&[])?;
     if let Some(warning) = warning {
         eprintln!("warning: {warning}");
     }

@@ -290,3 +290,48 @@ fn without_tests_an_image_must_start() {
         assert!(report.contains(expected), "{report}");
     }
 }
+
+/// praxis itself in an image, with the libraries it needs, run as an orchestrator would run it.
+#[test]
+fn praxis_works_where_nobody_may_have_a_user_namespace() {
+    let bench = Bench::with(
+        "FROM base\nCOPY libraries /\nCOPY praxis /\nENV PRAXIS_ROOT=/srv/store\nUSER 10001:10001\nENTRYPOINT [\"/praxis\"]\n",
+    );
+    let program = env!("CARGO_BIN_EXE_praxis");
+    fs::copy(program, bench.path("context/praxis")).unwrap();
+    let libraries = std::process::Command::new("ldd").arg(program).output().unwrap();
+    for word in text(&libraries.stdout)
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        let target = bench.path(&format!("context/libraries{word}"));
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(word, target).unwrap();
+    }
+    image(&bench);
+    let inside = |arguments: &[&str]| {
+        let run = ["run", "--tmpfs", "/srv", "--memory", "2g", "app:1", "--"];
+        praxis(&bench, &[&run[..], arguments].concat())
+    };
+    let doctor = inside(&["doctor"]);
+    assert!(
+        text(&doctor.stdout).contains("✗ user namespace"),
+        "{}",
+        text(&doctor.stdout)
+    );
+    let served = inside(&["serve"]);
+    assert_eq!(served.code, Some(0), "{}", served.stderr);
+    assert!(
+        served.stderr.contains("what runs commands is refused"),
+        "{}",
+        served.stderr
+    );
+    assert_eq!(inside(&["history"]).code, Some(0));
+    let built = inside(&["build", "/srv"]);
+    assert_eq!(built.code, Some(1));
+    assert!(
+        built.stderr.contains("the kernel does not allow user namespaces"),
+        "{}",
+        built.stderr
+    );
+}
