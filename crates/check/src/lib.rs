@@ -45,7 +45,7 @@ pub use images::{ImagePlace, ImageUse};
 pub use online::RegistryAnswer;
 pub use page::Page;
 pub use pin::{Pin, PinState, Repinned, Resolver, pins, repin};
-pub use policy::Policy;
+pub use policy::{Policy, SignerIdentity};
 pub use promote::{Deployment, Deployments, Promoted, Promotion};
 pub use repository::{Repository, YamlFile};
 pub use rule::{Level, Rule, check};

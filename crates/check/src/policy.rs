@@ -209,6 +209,8 @@ pub struct Promote {
 pub struct Verify {
     /// Files of public keys that are believed.
     pub keys: Vec<String>,
+    /// Who is believed to have signed with a certificate.
+    pub identities: Vec<SignerIdentity>,
     /// Statements that have to be there: `provenance`, `spdx`, `cyclonedx` or the address of a type.
     pub predicates: Vec<String>,
     /// Who may have built it.
@@ -219,6 +221,16 @@ pub struct Verify {
     pub sbom: bool,
     /// The file of authorities that are believed about times: only signatures with a time by one of them count.
     pub trusted_root: Option<String>,
+}
+
+/// Somebody who signs with a certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SignerIdentity {
+    /// The address of mail, URI or name of account that the certificate names, to the letter.
+    pub name: String,
+    /// Who knows them by it: the issuer of their identity tokens, to the letter.
+    pub issuer: String,
 }
 
 /// What builds and publishes the image.

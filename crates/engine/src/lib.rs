@@ -78,11 +78,14 @@ pub use praxis_sandbox::{Exit, Input, Limits};
 pub use praxis_sbom::{
     CYCLONEDX, Component, ComponentKind, Inventory, SPDX, SbomDifference, cyclonedx, spdx,
 };
-pub use praxis_sign::{
-    KeyCommand, PrivateKey, PublicKey, SIGNATURE, SignError, Signer, Stamp, StampVerifier, Zeroizing,
-};
 #[cfg(feature = "tsa")]
-pub use praxis_sign::{TimestampAuthority, TimestampServer, TrustedRoot};
+pub use praxis_sign::{Authority, TimestampServer, TrustedRoot};
+#[cfg(feature = "keyless")]
+pub use praxis_sign::{Identities, Identity};
+pub use praxis_sign::{
+    IdentityVerifier, KeyCommand, PrivateKey, PublicKey, SIGNATURE, SignError, Signer, Stamp, StampVerifier,
+    Zeroizing,
+};
 pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
 pub use praxis_store::{BuildId, CollectReport, Damage, Usage, VerifyReport};
 pub use promote::{Approver, PromoteRequest, Verify, promotion, promotion_problems};
@@ -101,6 +104,8 @@ pub use request::{
     ContextSource, InputStream, Output, OutputKind, SecretSource, Site,
 };
 pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
+#[cfg(feature = "keyless")]
+pub use trust::certified_key;
 #[cfg(feature = "tsa")]
 pub use trust::timestamp_server;
 pub use trust::{

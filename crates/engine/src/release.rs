@@ -3,7 +3,7 @@
 use praxis_ledger::{Entry, Kind, Record};
 use praxis_oci::{Digest, Platform, Reference};
 use praxis_registry::{Client, Document, ErrorKind, Settings};
-use praxis_sign::{Signer, Stamp, StampVerifier};
+use praxis_sign::{IdentityVerifier, OwnCertificate, Signer, Stamp, StampVerifier};
 use serde::Serialize;
 use serde_json::json;
 
@@ -189,6 +189,10 @@ impl Engine {
         name: &Reference,
         settings: &Settings,
     ) -> Result<(), EngineError> {
+        let own = request.signer.certificate().map(|certificate| OwnCertificate {
+            certificate,
+            key: *request.signer.public_key(),
+        });
         let found = self.verify_image(
             &VerificationRequest {
                 image: Place::Registry(name.clone()),
@@ -198,6 +202,7 @@ impl Engine {
                 dockerfile: None,
                 sbom: false,
                 stamps: request.stamps,
+                identities: own.as_ref().map(|own| own as &dyn IdentityVerifier),
             },
             settings,
         )?;

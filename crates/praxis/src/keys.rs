@@ -4,18 +4,63 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use praxis_engine::{KeyCommand, PrivateKey, PublicKey, SignError, Signer, Zeroizing};
+use praxis_engine::{KeyCommand, PrivateKey, PublicKey, SignError, Signer, Stamp, Zeroizing};
+use praxis_registry::Settings;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use crate::arguments::{KeyOptions, PassphraseOption};
+use crate::arguments::{KeyOptions, PassphraseOption, TimestampOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::{identities, timestamps};
 
 /// No key file is larger.
 const LARGEST: u64 = 64 << 10;
 const VARIABLES: [&str; 2] = ["PRAXIS_KEY_PASSWORD", "COSIGN_PASSWORD"];
 
-/// What signs.
+/// What signs an image: a key or an identity, and who says when.
+pub struct Sealer {
+    /// The key.
+    pub signer: Box<dyn Signer>,
+    /// Who says when it was signed.
+    pub stamp: Option<Box<dyn Stamp>>,
+}
+
+/// What signs an image.
+pub fn sealer(
+    key: &KeyOptions,
+    times: &TimestampOptions,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Sealer, Failure> {
+    let stamp = timestamps::stamp(times, settings)?;
+    let signer = match (&key.identity_token, &key.fulcio_url) {
+        (Some(_), _) if stamp.is_none() => {
+            return Err(Failure::usage(
+                "--identity-token: a signature needs a time, because its certificate ends within minutes",
+            )
+            .with_hint("--timestamp-server and --timestamp-certs"));
+        }
+        (Some(token), Some(address)) => {
+            let token = secret(token, "--identity-token", environment)?;
+            identities::certified(address, &Zeroizing::new(token.trim().to_string()), settings)?
+        }
+        _ => signer(key, environment)?,
+    };
+    Ok(Sealer { signer, stamp })
+}
+
+/// What a file or env://NAME holds.
+fn secret(place: &str, option: &str, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
+    match place.strip_prefix("env://") {
+        Some(name) => environment
+            .text(name)
+            .map(|text| Zeroizing::new(text.to_string()))
+            .ok_or_else(|| Failure::usage(format!("{option} {place}: the variable {name} is not set"))),
+        None => read(Path::new(place)),
+    }
+}
+
+/// A key that is kept somewhere.
 pub fn signer(options: &KeyOptions, environment: &Environment) -> Result<Box<dyn Signer>, Failure> {
     if let (Some(command), Some(public)) = (&options.key_command, &options.public_key) {
         return Ok(Box::new(KeyCommand {
@@ -28,13 +73,7 @@ pub fn signer(options: &KeyOptions, environment: &Environment) -> Result<Box<dyn
             Failure::usage("no key is named").with_hint("--key FILE, or --key-command and --public-key")
         );
     };
-    let text = match key.strip_prefix("env://") {
-        Some(name) => environment
-            .text(name)
-            .map(|text| Zeroizing::new(text.to_string()))
-            .ok_or_else(|| Failure::usage(format!("--key {key}: the variable {name} is not set")))?,
-        None => read(Path::new(key))?,
-    };
+    let text = secret(key, "--key", environment)?;
     let mut passphrase = || passphrase(&options.passphrase, environment, false);
     let key = PrivateKey::from_pem(&text, &mut passphrase).map_err(|error| told(key, error))?;
     Ok(Box::new(key))

@@ -9,6 +9,7 @@ mod environment;
 mod failure;
 mod graph;
 mod history;
+mod identities;
 mod interrupt;
 mod keys;
 mod look;

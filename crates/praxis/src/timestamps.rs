@@ -10,19 +10,18 @@ use crate::failure::Failure;
 
 #[cfg(feature = "tsa")]
 mod with {
-    use praxis_engine::{TimestampAuthority, TrustedRoot, timestamp_server};
+    use praxis_engine::{Authority, TrustedRoot, timestamp_server};
 
     use super::*;
 
     /// The authority of the options.
-    fn authority(options: &TimestampOptions) -> Result<Option<TimestampAuthority>, Failure> {
+    fn authority(options: &TimestampOptions) -> Result<Option<Authority>, Failure> {
         let (Some(address), Some(path)) = (&options.timestamp_server, &options.timestamp_certs) else {
             return Ok(None);
         };
         let failed = |why: String| Failure::failed(format!("--timestamp-certs {}: {why}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-        let authority =
-            TimestampAuthority::from_pem(&text, address).map_err(|error| failed(error.message))?;
+        let authority = Authority::from_pem(&text, address).map_err(|error| failed(error.message))?;
         Ok(Some(authority))
     }
 
@@ -35,26 +34,36 @@ mod with {
         let root = |authority| {
             Box::new(TrustedRoot {
                 authorities: vec![authority],
+                issuers: Vec::new(),
             }) as Box<dyn StampVerifier>
         };
         Ok(authority(options)?.map(root))
     }
 
-    pub fn trusted_root(options: &TimestampOptions) -> Result<String, Failure> {
+    pub fn trusted_root(options: &TimestampOptions, issuer: Option<&Path>) -> Result<String, Failure> {
         let authority = authority(options)?
             .ok_or_else(|| Failure::usage("--timestamp-server and --timestamp-certs say which authority"))?;
+        let issuer = issuer.map(|path| {
+            let failed = |why: String| Failure::failed(format!("--fulcio-certs {}: {why}", path.display()));
+            let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+            Authority::issuer_from_pem(&text, "").map_err(|error| failed(error.message))
+        });
         let root = TrustedRoot {
             authorities: vec![authority],
+            issuers: issuer.transpose()?.into_iter().collect(),
         };
         let bytes = root.to_bytes().map_err(|error| Failure::failed(error.message))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    pub fn believed(path: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
+    pub fn root(path: &Path) -> Result<TrustedRoot, Failure> {
         let failed = |why: String| Failure::failed(format!("{}: {why}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        let root = TrustedRoot::parse(&bytes).map_err(|error| failed(error.message))?;
-        Ok(Box::new(root))
+        TrustedRoot::parse(&bytes).map_err(|error| failed(error.message))
+    }
+
+    pub fn believed(path: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
+        Ok(Box::new(root(path)?))
     }
 }
 
@@ -81,7 +90,7 @@ mod with {
         }
     }
 
-    pub fn trusted_root(_: &TimestampOptions) -> Result<String, Failure> {
+    pub fn trusted_root(_: &TimestampOptions, _: Option<&Path>) -> Result<String, Failure> {
         Err(missing("praxis key trusted-root"))
     }
 
@@ -100,10 +109,13 @@ pub fn believed_authority(options: &TimestampOptions) -> Result<Option<Box<dyn S
     with::believed_authority(options)
 }
 
-/// The file by which others believe the authority.
-pub fn trusted_root(options: &TimestampOptions) -> Result<String, Failure> {
-    with::trusted_root(options)
+/// The file by which others believe the authority, and the one that has these certificates about identities.
+pub fn trusted_root(options: &TimestampOptions, issuer: Option<&Path>) -> Result<String, Failure> {
+    with::trusted_root(options, issuer)
 }
+
+#[cfg(feature = "keyless")]
+pub use with::root;
 
 /// The authorities of such a file.
 pub fn believed(path: &Path) -> Result<Box<dyn StampVerifier>, Failure> {

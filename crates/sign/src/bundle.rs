@@ -11,6 +11,8 @@ use crate::{PublicKey, SignError, Signer, Statement};
 /// The media type of a bundle, of its layer and of the artifact that carries it.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
+const OTHER_CONTENT: &str = "the signature is not of what it came with";
+
 /// A signed statement with what it takes to verify it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,13 +34,21 @@ pub struct Material {
     pub public_key: Option<KeyHint>,
     /// A certificate, which names who signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<Value>,
+    pub certificate: Option<RawCertificate>,
     /// Entries of transparency logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tlog_entries: Vec<Value>,
     /// Timestamps of the signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp_verification_data: Option<Timestamps>,
+}
+
+/// A certificate alone: those that lead to a root are the verifier's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawCertificate {
+    /// DER in base64.
+    pub raw_bytes: String,
 }
 
 /// The name of a key.
@@ -67,18 +77,26 @@ pub struct Rfc3161Timestamp {
 }
 
 impl Bundle {
-    /// Signs a statement. The same statement and key give the same bundle.
+    /// Signs a statement. The same statement and signer give the same bundle.
     ///
     /// # Errors
     /// If the key cannot sign.
     pub fn sign(statement: &[u8], signer: &dyn Signer) -> Result<Bundle, SignError> {
         Ok(Bundle {
             media_type: BUNDLE.into(),
-            verification_material: Material {
-                public_key: Some(KeyHint {
-                    hint: signer.public_key().hint(),
-                }),
-                ..Material::default()
+            verification_material: match signer.certificate() {
+                Some(certificate) => Material {
+                    certificate: Some(RawCertificate {
+                        raw_bytes: STANDARD.encode(certificate),
+                    }),
+                    ..Material::default()
+                },
+                None => Material {
+                    public_key: Some(KeyHint {
+                        hint: signer.public_key().hint(),
+                    }),
+                    ..Material::default()
+                },
             },
             dsse_envelope: Envelope::sign(statement, IN_TOTO, signer)?,
         })
@@ -136,22 +154,53 @@ impl Bundle {
                 "the bundle is signed with a certificate, not with a key",
             ));
         }
+        let (signed, signature) = self.what_was_signed()?;
+        let key = keys.iter().find(|key| key.verifies(&signed, &signature));
+        let key = key.ok_or_else(|| match self.names(keys) {
+            true => SignError::new(OTHER_CONTENT),
+            false => SignError::new("signed with another key"),
+        })?;
+        Ok((Statement::parse(&self.dsse_envelope.payload()?)?, key))
+    }
+
+    /// The DER certificate, if it has one instead of a key.
+    ///
+    /// # Errors
+    /// If it is no base64, or there is a key too.
+    pub fn certificate(&self) -> Result<Option<Vec<u8>>, SignError> {
+        let Some(certificate) = &self.verification_material.certificate else {
+            return Ok(None);
+        };
+        if self.verification_material.public_key.is_some() {
+            return Err(SignError::new("the bundle names a key and a certificate"));
+        }
+        let bytes = STANDARD.decode(&certificate.raw_bytes);
+        bytes
+            .map(Some)
+            .map_err(|_| SignError::new("the certificate of the bundle is no base64"))
+    }
+
+    /// The statement, if this key signed it.
+    pub(crate) fn signed_by(&self, key: &PublicKey) -> Result<Statement, SignError> {
+        let (signed, signature) = self.what_was_signed()?;
+        match key.verifies(&signed, &signature) {
+            true => Statement::parse(&self.dsse_envelope.payload()?),
+            false => Err(SignError::new(OTHER_CONTENT)),
+        }
+    }
+
+    /// The bytes that the signature is of, and the signature.
+    fn what_was_signed(&self) -> Result<(Vec<u8>, Vec<u8>), SignError> {
         if self.dsse_envelope.payload_type != IN_TOTO {
             let kind = &self.dsse_envelope.payload_type;
             return Err(SignError::new(format!(
                 "what is signed is {kind:?}, not {IN_TOTO}"
             )));
         }
-        let (signed, signature) = (
+        Ok((
             self.dsse_envelope.signed_bytes()?,
             self.dsse_envelope.signature()?,
-        );
-        let key = keys.iter().find(|key| key.verifies(&signed, &signature));
-        let key = key.ok_or_else(|| match self.names(keys) {
-            true => SignError::new("the signature is not of what it came with"),
-            false => SignError::new("signed with another key"),
-        })?;
-        Ok((Statement::parse(&self.dsse_envelope.payload()?)?, key))
+        ))
     }
 
     fn names(&self, keys: &[PublicKey]) -> bool {

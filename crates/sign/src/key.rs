@@ -23,6 +23,11 @@ pub trait Signer: Sync {
 
     /// The key that verifies what is signed.
     fn public_key(&self) -> &PublicKey;
+
+    /// The DER certificate that names whose key it is, if there is one.
+    fn certificate(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// A private key. The same message has the same signature (RFC 6979).
@@ -120,6 +125,14 @@ impl PublicKey {
         VerifyingKey::from_public_key_pem(text.trim())
             .map(PublicKey)
             .map_err(|error| SignError::new(format!("not a public key over P-256 in PEM form: {error}")))
+    }
+
+    /// Reads a DER SubjectPublicKeyInfo.
+    #[cfg(feature = "keyless")]
+    pub(crate) fn from_der(bytes: &[u8]) -> Result<PublicKey, SignError> {
+        VerifyingKey::from_public_key_der(bytes)
+            .map(PublicKey)
+            .map_err(|error| SignError::new(format!("not a public key over P-256: {error}")))
     }
 
     /// The PEM.

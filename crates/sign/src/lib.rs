@@ -8,6 +8,8 @@ mod bundle;
 mod command;
 mod envelope;
 mod error;
+#[cfg(feature = "keyless")]
+mod identity;
 mod key;
 mod legacy;
 mod sealed;
@@ -15,16 +17,20 @@ mod stamp;
 mod statement;
 #[cfg(feature = "tsa")]
 mod timestamp;
+mod trust;
 
 pub use artifact::{Artifact, CREATED, carried_bundle};
-pub use bundle::{BUNDLE, Bundle, KeyHint, Material, Rfc3161Timestamp, Timestamps};
+pub use bundle::{BUNDLE, Bundle, KeyHint, Material, RawCertificate, Rfc3161Timestamp, Timestamps};
 pub use command::KeyCommand;
 pub use envelope::{Envelope, EnvelopeSignature, IN_TOTO};
 pub use error::SignError;
+#[cfg(feature = "keyless")]
+pub use identity::{CertificateServer, CertificateTransport, CertifiedKey, Identities, Identity};
 pub use key::{PrivateKey, PublicKey, Signer};
 pub use legacy::{LegacyLayer, legacy_attestation, legacy_image, legacy_signature, legacy_tag, same_legacy};
 pub use stamp::{Stamp, StampVerifier};
 pub use statement::{SIGNATURE, STATEMENT, Statement, Subject};
 #[cfg(feature = "tsa")]
-pub use timestamp::{TimestampAuthority, TimestampServer, TimestampTransport, TrustedRoot};
+pub use timestamp::{Authority, TimestampServer, TimestampTransport, TrustedRoot};
+pub use trust::{IdentityVerifier, Judged, OwnCertificate, Trust};
 pub use zeroize::Zeroizing;

@@ -3,6 +3,7 @@
 
 mod archive;
 mod base;
+mod certifier;
 mod cutter;
 pub mod fuzz;
 mod later;
@@ -14,6 +15,7 @@ mod web;
 
 pub use archive::Archive;
 pub use base::{Base, busybox};
+pub use certifier::{Certifier, CertifierOptions};
 pub use cutter::Cutter;
 pub use later::later_program;
 pub use registry::{Implementation, OTHER_REGISTRY, RealRegistry, RegistryOptions};

@@ -84,7 +84,7 @@ impl Stamper {
     }
 }
 
-fn shell(directory: &Path, script: &str) {
+pub(crate) fn shell(directory: &Path, script: &str) {
     let done = Command::new("/bin/sh")
         .args(["-ec", script])
         .current_dir(directory)

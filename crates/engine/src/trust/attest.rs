@@ -3,7 +3,7 @@
 use praxis_oci::{Descriptor, Digest, Platform};
 use praxis_registry::Settings;
 use praxis_sbom::{cyclonedx, spdx};
-use praxis_sign::{Signer, Stamp, Statement, legacy_attestation, legacy_tag};
+use praxis_sign::{Signer, Stamp, Statement, Trust, legacy_attestation, legacy_tag};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -193,11 +193,14 @@ fn another(content: &str, is: &str, subject: &Descriptor) -> EngineError {
 }
 
 fn attest_as_before(image: &Held, subject: &Descriptor, request: &AttestRequest) -> Result<(), EngineError> {
-    let keys = [*request.signer.public_key()];
+    let trust = Trust {
+        keys: &[*request.signer.public_key()],
+        ..Trust::default()
+    };
     let believed = bundles(image, &subject.digest)?
         .into_iter()
-        .filter_map(|kept| kept.believed(&subject.digest, &keys).ok())
-        .filter(|one| one.statement.predicate_type != praxis_sign::SIGNATURE);
+        .filter_map(|kept| kept.believed(&subject.digest, &trust).ok())
+        .filter(|one| one.judged.statement.predicate_type != praxis_sign::SIGNATURE);
     let layers = believed.map(|one| legacy_attestation(&one.bundle));
     let layers = layers.collect::<Result<Vec<_>, _>>()?;
     image.add_legacy(&legacy_tag(&subject.digest, "att"), layers)

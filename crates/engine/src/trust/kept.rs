@@ -2,7 +2,7 @@
 
 use praxis_oci::{Descriptor, Digest};
 use praxis_registry::{Document, FetchedManifest};
-use praxis_sign::{Bundle, PublicKey, SignError, Statement, carried_bundle};
+use praxis_sign::{Bundle, Judged, SignError, Trust, carried_bundle};
 
 use crate::EngineError;
 use crate::registry::Held;
@@ -21,8 +21,7 @@ pub(super) struct Kept {
 /// A bundle that is believed.
 pub(super) struct Believed {
     pub artifact: Digest,
-    pub statement: Statement,
-    pub key: PublicKey,
+    pub judged: Judged,
     pub bundle: Bundle,
 }
 
@@ -53,20 +52,18 @@ fn layer(referrer: &FetchedManifest) -> Option<Descriptor> {
 }
 
 impl Kept {
-    /// The bundle, if one of `keys` signed it and it is about `subject`.
+    /// The bundle, if somebody who is believed signed it and it is about `subject`.
     ///
     /// # Errors
     /// With why it is not believed.
-    pub fn believed(self, subject: &Digest, keys: &[PublicKey]) -> Result<Believed, (Digest, SignError)> {
+    pub fn believed(self, subject: &Digest, trust: &Trust) -> Result<Believed, (Digest, SignError)> {
         let artifact = self.artifact;
-        let judged = self.bundle.and_then(|bundle| {
-            let (statement, key) = bundle.verify(keys)?;
-            let key = *key;
-            match statement.is_about(subject) {
+        let believed = self.bundle.and_then(|bundle| {
+            let judged = bundle.judged(trust)?;
+            match judged.statement.is_about(subject) {
                 true => Ok(Believed {
                     artifact,
-                    statement,
-                    key,
+                    judged,
                     bundle,
                 }),
                 false => Err(SignError {
@@ -75,6 +72,6 @@ impl Kept {
                 }),
             }
         });
-        judged.map_err(|error| (artifact, error))
+        believed.map_err(|error| (artifact, error))
     }
 }

@@ -2,6 +2,8 @@
 
 mod attest;
 mod evidence;
+#[cfg(feature = "keyless")]
+mod identity;
 mod kept;
 mod sign;
 #[cfg(feature = "tsa")]
@@ -10,6 +12,8 @@ mod verify;
 
 pub use attest::{AttestOutcome, AttestRequest, Attested, Predicate};
 pub(crate) use evidence::{absent_materials, sbom_differences};
+#[cfg(feature = "keyless")]
+pub use identity::certified_key;
 pub use sign::{SignOutcome, SignRequest, SignedManifest};
 #[cfg(feature = "tsa")]
 pub use timestamps::timestamp_server;

@@ -3,7 +3,7 @@
 use praxis_oci::{Descriptor, Digest};
 use praxis_registry::Settings;
 use praxis_sign::{
-    Artifact, Bundle, PublicKey, SIGNATURE, Signer, Stamp, Statement, legacy_signature, legacy_tag,
+    Artifact, Bundle, PublicKey, SIGNATURE, Signer, Stamp, Statement, Trust, legacy_signature, legacy_tag,
 };
 use serde::Serialize;
 
@@ -110,13 +110,16 @@ pub(super) fn already(
     key: &PublicKey,
     stamped: bool,
 ) -> Result<Option<Digest>, EngineError> {
-    let keys = [*key];
+    let trust = Trust {
+        keys: &[*key],
+        ..Trust::default()
+    };
     let believed = bundles(image, subject)?
         .into_iter()
-        .filter_map(|kept| kept.believed(subject, &keys).ok());
+        .filter_map(|kept| kept.believed(subject, &trust).ok());
     let mut fitting = believed.filter(|one| {
         let timed = one.bundle.timestamps().is_ok_and(|times| !times.is_empty());
-        one.statement.predicate_type == predicate_type && (timed || !stamped)
+        one.judged.statement.predicate_type == predicate_type && (timed || !stamped)
     });
     Ok(fitting.next().map(|one| one.artifact))
 }

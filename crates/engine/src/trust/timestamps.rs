@@ -1,7 +1,7 @@
 //! Authorities that say when something was signed, over HTTP.
 
 use praxis_registry::{Client, Settings};
-use praxis_sign::{SignError, TimestampAuthority, TimestampServer, TimestampTransport};
+use praxis_sign::{Authority, SignError, TimestampServer, TimestampTransport};
 
 const QUERY: &str = "application/timestamp-query";
 const REPLY: &str = "application/timestamp-reply";
@@ -22,7 +22,7 @@ impl TimestampTransport for OverHttp {
 }
 
 /// An authority that is asked at its address.
-pub fn timestamp_server(authority: TimestampAuthority, settings: &Settings) -> TimestampServer {
+pub fn timestamp_server(authority: Authority, settings: &Settings) -> TimestampServer {
     TimestampServer {
         authority,
         transport: Box::new(OverHttp(Client::new(settings.clone()))),

@@ -2,10 +2,10 @@
 
 use praxis_oci::{Descriptor, Digest};
 use praxis_registry::{Settings, Transfer, copy};
-use praxis_sign::{PublicKey, SIGNATURE, StampVerifier};
+use praxis_sign::{IdentityVerifier, PublicKey, SIGNATURE, StampVerifier, Trust};
 use serde::Serialize;
 
-use super::kept::{Believed, bundles};
+use super::kept::bundles;
 use super::sign::what_is;
 use crate::registry::{Held, Layout};
 use crate::{CYCLONEDX, Engine, EngineError, PROVENANCE, Place, SPDX, missing_materials};
@@ -26,6 +26,8 @@ pub struct VerificationRequest<'a> {
     pub sbom: bool,
     /// Who is believed about times; then only signatures with a time count.
     pub stamps: Option<&'a dyn StampVerifier>,
+    /// Who is believed to have signed with a certificate.
+    pub identities: Option<&'a dyn IdentityVerifier>,
 }
 
 /// What was found.
@@ -77,6 +79,9 @@ pub struct KeptSignature {
     pub artifact: Digest,
     /// The hint of the key.
     pub key: String,
+    /// Whom the certificate names, if it was signed with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// When it was made, by those who are believed about times.
     pub times: Vec<String>,
 }
@@ -194,12 +199,13 @@ fn part(
         attestations: Vec::new(),
         rejected: Vec::new(),
     };
+    let trust = Trust {
+        keys: &request.keys,
+        stamps: request.stamps,
+        identities: request.identities,
+    };
     for kept in bundles(image, &descriptor.digest)? {
-        let judged = kept.believed(&descriptor.digest, &request.keys).and_then(|one| {
-            let times = times(&one, request.stamps).map_err(|why| (one.artifact, why))?;
-            Ok((one, times))
-        });
-        let (one, times) = match judged {
+        let one = match kept.believed(&descriptor.digest, &trust) {
             Ok(believed) => believed,
             Err((artifact, why)) => {
                 part.rejected.push((artifact, why.message));
@@ -208,10 +214,11 @@ fn part(
         };
         let signature = KeptSignature {
             artifact: one.artifact,
-            key: one.key.hint(),
-            times,
+            key: one.judged.key.hint(),
+            identity: one.judged.identity,
+            times: one.judged.times,
         };
-        match one.statement.predicate_type.as_str() {
+        match one.judged.statement.predicate_type.as_str() {
             SIGNATURE => part.signatures.push(signature),
             kind => part.attestations.push(KeptAttestation {
                 signature,
@@ -221,28 +228,6 @@ fn part(
         }
     }
     Ok(part)
-}
-
-/// When a bundle was signed. Where somebody is believed about times, one of them has to have said it.
-fn times(one: &Believed, stamps: Option<&dyn StampVerifier>) -> Result<Vec<String>, praxis_sign::SignError> {
-    let Some(stamps) = stamps else {
-        return Ok(Vec::new());
-    };
-    let signature = one.bundle.dsse_envelope.signature()?;
-    let responses = one.bundle.timestamps()?;
-    let judged: Vec<_> = responses
-        .iter()
-        .map(|response| stamps.time(response, &signature))
-        .collect();
-    let believed: Vec<String> = judged.iter().flatten().cloned().collect();
-    match (believed.is_empty(), judged.into_iter().next()) {
-        (true, Some(Err(why))) => Err(why),
-        (true, _) => Err(praxis_sign::SignError {
-            message: "it has no timestamp".into(),
-            hint: None,
-        }),
-        (false, _) => Ok(believed),
-    }
 }
 
 fn signed(part: &SignedPart) -> VerificationCheck {

@@ -22,11 +22,14 @@ pub enum KeyCommand {
         #[command(flatten)]
         key: KeyOptions,
     },
-    /// Write the trustedroot.json by which others, cosign among them, believe a timestamp authority
+    /// Write the trustedroot.json by which others, cosign among them, believe authorities about times and identities
     TrustedRoot {
-        /// The authority.
+        /// The authority that says times.
         #[command(flatten)]
         timestamps: TimestampOptions,
+        /// Certificates (PEM) of the authority that says who signed: those between first, the root last.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        fulcio_certs: Option<PathBuf>,
     },
 }
 
@@ -42,7 +45,7 @@ pub struct PassphraseOption {
 #[derive(Clone, Debug, Default, Args)]
 pub struct KeyOptions {
     /// Private key in PEM form, plain or encrypted: a file, or env://NAME for a variable that holds it.
-    #[arg(long, value_name = "KEY", required_unless_present = "key_command", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "KEY", required_unless_present_any = ["key_command", "identity_token"], value_hint = ValueHint::FilePath)]
     pub key: Option<String>,
     /// Command that signs with a key of a token or service: it reads the bytes to sign and writes a DER signature, such as
     /// `openssl dgst -sha256 -sign KEY`. Needs --public-key.
@@ -51,6 +54,13 @@ pub struct KeyOptions {
     /// Public key of the one that --key-command signs with.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub public_key: Option<PathBuf>,
+    /// Sign without a key to keep: the identity token of whoever signs, in a file or env://NAME, for which --fulcio-url gives
+    /// a certificate. Needs --timestamp-server, because the certificate ends within minutes.
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["key", "key_command"], requires = "fulcio_url", value_hint = ValueHint::FilePath)]
+    pub identity_token: Option<String>,
+    /// Address of the certificate authority (Fulcio) for --identity-token.
+    #[arg(long, value_name = "URL", env = "PRAXIS_FULCIO_URL")]
+    pub fulcio_url: Option<String>,
     /// The passphrase.
     #[command(flatten)]
     pub passphrase: PassphraseOption,
@@ -143,8 +153,15 @@ pub struct VerifyOptions {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub trusted_root: Option<PathBuf>,
     /// Public key that is believed; may be repeated.
-    #[arg(long = "key", value_name = "FILE", required_unless_present = "policy", value_hint = ValueHint::FilePath)]
+    #[arg(long = "key", value_name = "FILE", required_unless_present_any = ["policy", "certificate_identity"], value_hint = ValueHint::FilePath)]
     pub keys: Vec<PathBuf>,
+    /// Who is believed to have signed with a certificate: the address of mail or URI that it names, to the letter. Needs
+    /// --trusted-root.
+    #[arg(long, value_name = "NAME", requires = "certificate_oidc_issuer")]
+    pub certificate_identity: Option<String>,
+    /// Who knows that identity: the issuer of its tokens, to the letter.
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub certificate_oidc_issuer: Option<String>,
     /// Statement that has to be there: provenance, spdx, cyclonedx or the address of a type; may be repeated.
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,

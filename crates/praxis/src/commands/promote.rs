@@ -16,7 +16,7 @@ use super::{Outcome, Surroundings, check::patch, result, sign, write_stdout};
 use crate::arguments::PromoteOptions;
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
-use crate::{registries, timestamps};
+use crate::registries;
 
 /// Promotes a release, or looks at what is deployed.
 pub fn run(options: &PromoteOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
@@ -37,11 +37,12 @@ pub fn run(options: &PromoteOptions, surroundings: &Surroundings) -> Result<Outc
     let settings = registries::interruptible(settings)?;
     let trusted_root =
         sign::trusted_root_of(&policy, &options.directory).filter(|_| !options.insecure_skip_verify);
-    let stamps = trusted_root.as_deref().map(timestamps::believed).transpose()?;
-    let mut images = demands(&record, &policy, options)?;
-    images
-        .iter_mut()
-        .for_each(|(_, request)| request.stamps = stamps.as_deref());
+    let signers = match options.insecure_skip_verify {
+        true => &[][..],
+        false => &policy.verify.identities,
+    };
+    let believed = sign::Believed::read(trusted_root.as_deref(), signers)?;
+    let images = demands(&record, &policy, options, &believed)?;
     let verify = |_: &ReleaseRecord| match options.insecure_skip_verify {
         true => Ok("not verified: --insecure-skip-verify".to_string()),
         false => images
@@ -95,6 +96,7 @@ fn demands<'r, 's>(
     record: &'r ReleaseRecord,
     policy: &Policy,
     options: &PromoteOptions,
+    believed: &'s sign::Believed,
 ) -> Result<Vec<(&'r ReleasedImage, VerificationRequest<'s>)>, Failure> {
     if options.insecure_skip_verify {
         return Ok(Vec::new());
@@ -117,10 +119,11 @@ fn demands<'r, 's>(
             dockerfile: None,
             sbom: false,
             stamps: None,
+            identities: None,
         };
         let mut keys = options.keys.clone();
         keys.extend(sign::demand(&mut request, policy, &options.directory)?);
-        sign::believe(&mut request, &keys)?;
+        sign::believe(&mut request, &keys, believed)?;
         request.predicates.sort();
         request.predicates.dedup();
         Ok((image, request))

@@ -7,7 +7,7 @@ use praxis_oci::{Digest, Reference};
 use praxis_registry::{Credential, CredentialSources, Secret, Settings};
 use serde_json::Value;
 
-use super::{Surroundings, result, write_file};
+use super::{Surroundings, result, sign, write_file};
 use crate::arguments::{GrantOptions, ReleaseOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -28,7 +28,7 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
     let commit = Engine::release_commit(&options.path, &options.version, &record_path)?;
     let project = Worktree::open(&options.path)?.repository(None)?;
     let repository = repository(options, &project.policy)?;
-    let signer = keys::signer(&options.key, environment)?;
+    sign::refuse_legacy(options.legacy, &options.key)?;
     let settings = Settings {
         credentials: grant(&options.grant, &repository, environment)?,
         ..registries::settings(&options.registries, surroundings)?
@@ -36,7 +36,6 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
     let stamps = timestamps::believed_authority(&options.timestamps)?;
     let (engine, _) = surroundings.engine()?;
     let settings = registries::interruptible(settings)?;
-    let stamp = timestamps::stamp(&options.timestamps, &settings)?;
     let (tested, place) = match &options.report {
         Some(path) => (report(path)?, path.display().to_string()),
         None => match engine.0.tested(&commit)? {
@@ -51,6 +50,7 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
         },
     };
     let images = tested_images(&tested, options, &commit, &place)?;
+    let sealer = keys::sealer(&options.key, &options.timestamps, &settings, environment)?;
     let request = ReleaseRequest {
         version: options.version.clone(),
         repository,
@@ -58,8 +58,8 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
         commit,
         source: project.facts.git.and_then(|git| git.source),
         builder: options.builder_id.clone(),
-        signer: signer.as_ref(),
-        stamp: stamp.as_deref(),
+        signer: sealer.signer.as_ref(),
+        stamp: sealer.stamp.as_deref(),
         stamps: stamps.as_deref(),
         legacy: options.legacy,
         created: record_time(),

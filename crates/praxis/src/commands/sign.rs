@@ -3,16 +3,17 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use praxis_check::SignerIdentity;
 use praxis_engine::{
-    AttestOutcome, AttestRequest, CYCLONEDX, ImageVerification, PROVENANCE, Place, Policy, Predicate, SPDX,
-    SignOutcome, SignRequest, VerificationRequest, Worktree, record_time,
+    AttestOutcome, AttestRequest, CYCLONEDX, IdentityVerifier, ImageVerification, PROVENANCE, Place, Policy,
+    Predicate, SPDX, SignOutcome, SignRequest, StampVerifier, VerificationRequest, Worktree, record_time,
 };
 
 use super::{Outcome, Surroundings, result, write_stdout};
-use crate::arguments::{AttestOptions, KeyCommand, SignOptions, VerifyOptions};
+use crate::arguments::{AttestOptions, KeyCommand, KeyOptions, SignOptions, VerifyOptions};
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
-use crate::{keys, registries, timestamps};
+use crate::{identities, keys, registries, timestamps};
 
 /// Makes keys and shows public ones.
 pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -24,7 +25,10 @@ pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Fail
             let [private, public] = keys::generate(output_key_prefix, passphrase, &surroundings.environment)?;
             format!("{private}  the key, encrypted: keep it\n{public}  the public key: give it away\n")
         }
-        KeyCommand::TrustedRoot { timestamps } => timestamps::trusted_root(timestamps)?,
+        KeyCommand::TrustedRoot {
+            timestamps,
+            fulcio_certs,
+        } => timestamps::trusted_root(timestamps, fulcio_certs.as_deref())?,
         KeyCommand::Public { key } => keys::signer(key, &surroundings.environment)?
             .public_key()
             .to_pem(),
@@ -34,19 +38,34 @@ pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Fail
 
 /// Signs an image.
 pub fn sign(options: &SignOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    let signer = keys::signer(&options.key, &surroundings.environment)?;
+    refuse_legacy(options.legacy, &options.key)?;
     let image = Place::parse(&options.image)?;
     let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
-    let stamp = timestamps::stamp(&options.timestamps, &settings)?;
+    let sealer = keys::sealer(
+        &options.key,
+        &options.timestamps,
+        &settings,
+        &surroundings.environment,
+    )?;
     let request = SignRequest {
         image,
-        signer: signer.as_ref(),
-        stamp: stamp.as_deref(),
+        signer: sealer.signer.as_ref(),
+        stamp: sealer.stamp.as_deref(),
         created: record_time(),
         legacy: options.legacy,
     };
     let outcome = engine.0.sign(&request, &settings)?;
     result(options.format.json, &outcome, || signed(&outcome))
+}
+
+/// The old forms have no place for what a certificate needs.
+pub(super) fn refuse_legacy(legacy: bool, key: &KeyOptions) -> Result<(), Failure> {
+    match legacy && key.identity_token.is_some() {
+        true => Err(Failure::usage(
+            "--legacy: signatures with a certificate are in bundles only",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn signed(outcome: &SignOutcome) -> String {
@@ -59,7 +78,7 @@ fn signed(outcome: &SignOutcome) -> String {
 
 /// Signs statements about an image.
 pub fn attest(options: &AttestOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    let signer = keys::signer(&options.key, &surroundings.environment)?;
+    refuse_legacy(options.legacy, &options.key)?;
     let content = options.content.clone().unwrap_or_else(|| {
         let name = options.image.strip_prefix("docker://");
         let name = name.or_else(|| options.image.strip_prefix("store:"));
@@ -67,13 +86,18 @@ pub fn attest(options: &AttestOptions, surroundings: &Surroundings) -> Result<()
     });
     let (image, predicates) = (Place::parse(&options.image)?, predicates(options)?);
     let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
-    let stamp = timestamps::stamp(&options.timestamps, &settings)?;
+    let sealer = keys::sealer(
+        &options.key,
+        &options.timestamps,
+        &settings,
+        &surroundings.environment,
+    )?;
     let request = AttestRequest {
         image,
         content,
         predicates,
-        signer: signer.as_ref(),
-        stamp: stamp.as_deref(),
+        signer: sealer.signer.as_ref(),
+        stamp: sealer.stamp.as_deref(),
         created: record_time(),
         legacy: options.legacy,
     };
@@ -145,16 +169,27 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
         dockerfile: options.dockerfile.as_deref().map(text).transpose()?,
         sbom: options.sbom,
         stamps: None,
+        identities: None,
     };
     let mut keys = options.keys.clone();
+    let named = options
+        .certificate_identity
+        .iter()
+        .zip(&options.certificate_oidc_issuer);
+    let mut signers: Vec<SignerIdentity> = named
+        .map(|(name, issuer)| SignerIdentity {
+            name: name.clone(),
+            issuer: issuer.clone(),
+        })
+        .collect();
     if let Some(directory) = &options.policy {
         let policy = Worktree::open(directory)?.repository(None)?.policy;
         keys.extend(demand(&mut request, &policy, directory)?);
         trusted_root = trusted_root.or(trusted_root_of(&policy, directory));
+        signers.extend(policy.verify.identities.iter().cloned());
     }
-    believe(&mut request, &keys)?;
-    let stamps = trusted_root.as_deref().map(timestamps::believed).transpose()?;
-    request.stamps = stamps.as_deref();
+    let believed = Believed::read(trusted_root.as_deref(), &signers)?;
+    believe(&mut request, &keys, &believed)?;
     let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
     let verification = engine
         .0
@@ -193,11 +228,33 @@ pub(super) fn trusted_root_of(policy: &Policy, directory: &Path) -> Option<PathB
         .map(|path| directory.join(path))
 }
 
-/// Adds the keys that are believed; there has to be one.
-pub(super) fn believe(request: &mut VerificationRequest, keys: &[PathBuf]) -> Result<(), Failure> {
-    if keys.is_empty() {
+/// Who is believed beside keys.
+pub(super) struct Believed {
+    stamps: Option<Box<dyn StampVerifier>>,
+    identities: Option<Box<dyn IdentityVerifier>>,
+}
+
+impl Believed {
+    /// The authorities of the file, and these signers as they know them.
+    pub(super) fn read(trusted_root: Option<&Path>, signers: &[SignerIdentity]) -> Result<Believed, Failure> {
+        Ok(Believed {
+            stamps: trusted_root.map(timestamps::believed).transpose()?,
+            identities: identities::believed(trusted_root, signers)?,
+        })
+    }
+}
+
+/// Adds the keys and the others that are believed; there has to be one.
+pub(super) fn believe<'b>(
+    request: &mut VerificationRequest<'b>,
+    keys: &[PathBuf],
+    believed: &'b Believed,
+) -> Result<(), Failure> {
+    request.stamps = believed.stamps.as_deref();
+    request.identities = believed.identities.as_deref();
+    if keys.is_empty() && request.identities.is_none() {
         return Err(Failure::usage("no key is named that is believed")
-            .with_hint("--key FILE, or keys in [verify] of praxis.toml"));
+            .with_hint("--key FILE, or keys or identities in [verify] of praxis.toml"));
     }
     for path in keys {
         request.keys.push(keys::public_key(path)?);

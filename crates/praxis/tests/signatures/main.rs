@@ -1,6 +1,8 @@
 //! The real program signs, attests and verifies; cosign reads what it wrote.
 
 mod checks;
+#[cfg(feature = "keyless")]
+mod keyless;
 mod negatives;
 mod places;
 mod promote;

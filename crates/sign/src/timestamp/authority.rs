@@ -1,4 +1,4 @@
-//! Authorities that are believed about times, and the file that tells others of them.
+//! Authorities that are believed about times and about names, and the file that tells others of them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,23 +11,38 @@ use crate::SignError;
 /// The media type of the file.
 const TRUSTED_ROOT: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
 
-/// An authority: the certificate that signs times, and the chain to the root that is trusted.
+/// An authority that is believed: one that says times, or one that says who holds a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimestampAuthority {
+pub struct Authority {
     /// Where it is asked; only said to others.
     pub uri: String,
-    /// DER certificates: the one that signs, those between, the root.
+    /// DER certificates: the one that signs times (or those between a holder's certificate and the root), the root last.
     pub chain: Vec<Vec<u8>>,
-    /// Times it may give, RFC 3339: from, and until if there is an end.
+    /// Times for which it is believed, RFC 3339: from, and until if there is an end.
     pub valid_for: (Option<String>, Option<String>),
 }
 
-impl TimestampAuthority {
-    /// Reads a chain in PEM form: the certificate that signs, those between, the root.
+impl Authority {
+    /// Reads the chain of one that says times, in PEM form: the certificate that signs, those between, the root.
     ///
     /// # Errors
     /// If it is no such chain.
-    pub fn from_pem(text: &str, uri: &str) -> Result<TimestampAuthority, SignError> {
+    pub fn from_pem(text: &str, uri: &str) -> Result<Authority, SignError> {
+        let authority = Authority::issuer_from_pem(text, uri)?;
+        if authority.chain.len() < 2 {
+            return Err(
+                SignError::new("the chain of a timestamp authority has at least two certificates")
+                    .with_hint("the one that signs first, the root last"),
+            );
+        }
+        Ok(authority)
+    }
+
+    /// Reads the chain of one that says who holds a key, in PEM form: those between, the root.
+    ///
+    /// # Errors
+    /// If it is no such chain.
+    pub fn issuer_from_pem(text: &str, uri: &str) -> Result<Authority, SignError> {
         let blocks = text.split_inclusive("-----END CERTIFICATE-----");
         let mut chain = Vec::new();
         for block in blocks {
@@ -37,17 +52,21 @@ impl TimestampAuthority {
             let certificate = Certificate::from_pem(&block.as_bytes()[start..]).map_err(wrong)?;
             chain.push(certificate.to_der().map_err(wrong)?);
         }
-        if chain.len() < 2 {
-            return Err(
-                SignError::new("the chain of a timestamp authority has at least two certificates")
-                    .with_hint("the one that signs first, the root last"),
-            );
+        if chain.is_empty() {
+            return Err(SignError::new("there is no certificate in PEM form"));
         }
-        Ok(TimestampAuthority {
+        Ok(Authority {
             uri: uri.into(),
             chain,
             valid_for: (None, None),
         })
+    }
+
+    /// Whether it is believed for a time, RFC 3339 in UTC without fractions: such are ordered as texts.
+    pub(crate) fn covers(&self, time: &str) -> bool {
+        let (from, until) = &self.valid_for;
+        let early = from.as_deref().is_some_and(|from| time < from);
+        !early && until.as_deref().is_none_or(|until| time <= until)
     }
 }
 
@@ -58,8 +77,10 @@ fn wrong(error: der::Error) -> SignError {
 /// All that is trusted, as sigstore's clients read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedRoot {
-    /// The authorities.
-    pub authorities: Vec<TimestampAuthority>,
+    /// Those that say times.
+    pub authorities: Vec<Authority>,
+    /// Those that say who holds a key.
+    pub issuers: Vec<Authority>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +90,7 @@ struct File {
     #[serde(default)]
     tlogs: Vec<serde_json::Value>,
     #[serde(default)]
-    certificate_authorities: Vec<serde_json::Value>,
+    certificate_authorities: Vec<Listed>,
     #[serde(default)]
     ctlogs: Vec<serde_json::Value>,
     #[serde(default)]
@@ -116,6 +137,56 @@ struct Window {
     end: Option<String>,
 }
 
+impl Listed {
+    /// As it is written: named after the first certificate.
+    fn of(authority: &Authority) -> Result<Listed, SignError> {
+        let first =
+            Certificate::from_der(authority.chain.first().map_or(&[][..], Vec::as_slice)).map_err(wrong)?;
+        let from = first.tbs_certificate.validity.not_before.to_date_time();
+        let certificates = authority.chain.iter().map(|one| Raw {
+            raw_bytes: STANDARD.encode(one),
+        });
+        Ok(Listed {
+            subject: Subject {
+                organization: String::new(),
+                common_name: first.tbs_certificate.subject.to_string(),
+            },
+            uri: authority.uri.clone(),
+            cert_chain: Chain {
+                certificates: certificates.collect(),
+            },
+            valid_for: Window {
+                // Readers want a beginning: that of the certificate says nothing new.
+                start: Some(authority.valid_for.0.clone().unwrap_or_else(|| from.to_string())),
+                end: authority.valid_for.1.clone(),
+            },
+        })
+    }
+
+    /// What is written, with at least so many certificates.
+    fn authority(self, least: usize) -> Result<Authority, SignError> {
+        let chain = self.cert_chain.certificates.iter().map(|one| {
+            let bytes = STANDARD
+                .decode(&one.raw_bytes)
+                .map_err(|_| SignError::new("a certificate is no base64"))?;
+            Certificate::from_der(&bytes).map_err(wrong)?;
+            Ok(bytes)
+        });
+        let chain = chain.collect::<Result<Vec<_>, SignError>>()?;
+        match chain.len() < least {
+            true => Err(SignError::new(format!(
+                "the authority {:?} has no root",
+                self.uri
+            ))),
+            false => Ok(Authority {
+                uri: self.uri,
+                chain,
+                valid_for: (self.valid_for.start, self.valid_for.end),
+            }),
+        }
+    }
+}
+
 impl TrustedRoot {
     /// Reads the file.
     ///
@@ -130,30 +201,13 @@ impl TrustedRoot {
                 file.media_type
             )));
         }
-        let authority = |listed: Listed| {
-            let chain = listed.cert_chain.certificates.iter().map(|one| {
-                let bytes = STANDARD
-                    .decode(&one.raw_bytes)
-                    .map_err(|_| SignError::new("a certificate is no base64"))?;
-                Certificate::from_der(&bytes).map_err(wrong)?;
-                Ok(bytes)
-            });
-            let chain = chain.collect::<Result<Vec<_>, SignError>>()?;
-            match chain.len() {
-                0 | 1 => Err(SignError::new("a timestamp authority without a root")),
-                _ => Ok(TimestampAuthority {
-                    uri: listed.uri,
-                    chain,
-                    valid_for: (listed.valid_for.start, listed.valid_for.end),
-                }),
-            }
+        let all = |listed: Vec<Listed>, least: usize| {
+            let authorities = listed.into_iter().map(|one| one.authority(least));
+            authorities.collect::<Result<Vec<_>, SignError>>()
         };
         Ok(TrustedRoot {
-            authorities: file
-                .timestamp_authorities
-                .into_iter()
-                .map(authority)
-                .collect::<Result<_, _>>()?,
+            authorities: all(file.timestamp_authorities, 2)?,
+            issuers: all(file.certificate_authorities, 1)?,
         })
     }
 
@@ -162,39 +216,16 @@ impl TrustedRoot {
     /// # Errors
     /// If a certificate cannot be read.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SignError> {
-        let listed = |authority: &TimestampAuthority| {
-            let signing = Certificate::from_der(authority.chain.first().map_or(&[][..], Vec::as_slice))
-                .map_err(wrong)?;
-            let from = signing.tbs_certificate.validity.not_before.to_date_time();
-            let certificates = authority.chain.iter().map(|one| Raw {
-                raw_bytes: STANDARD.encode(one),
-            });
-            Ok(Listed {
-                subject: Subject {
-                    organization: String::new(),
-                    common_name: signing.tbs_certificate.subject.to_string(),
-                },
-                uri: authority.uri.clone(),
-                cert_chain: Chain {
-                    certificates: certificates.collect(),
-                },
-                valid_for: Window {
-                    // Readers want a beginning: that of the certificate says nothing new.
-                    start: Some(authority.valid_for.0.clone().unwrap_or_else(|| from.to_string())),
-                    end: authority.valid_for.1.clone(),
-                },
-            })
+        let all = |authorities: &[Authority]| {
+            let listed = authorities.iter().map(Listed::of);
+            listed.collect::<Result<Vec<_>, SignError>>()
         };
         let file = File {
             media_type: TRUSTED_ROOT.into(),
             tlogs: Vec::new(),
-            certificate_authorities: Vec::new(),
+            certificate_authorities: all(&self.issuers)?,
             ctlogs: Vec::new(),
-            timestamp_authorities: self
-                .authorities
-                .iter()
-                .map(listed)
-                .collect::<Result<_, SignError>>()?,
+            timestamp_authorities: all(&self.authorities)?,
         };
         let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
         bytes.push(b'\n');

@@ -5,5 +5,5 @@ mod message;
 mod server;
 mod verify;
 
-pub use authority::{TimestampAuthority, TrustedRoot};
+pub use authority::{Authority, TrustedRoot};
 pub use server::{TimestampServer, TimestampTransport};

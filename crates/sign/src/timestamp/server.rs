@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::{Digest as _, Sha256};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use super::TimestampAuthority;
+use super::Authority;
 use super::message::{MessageImprint, SHA256, TimeStampReq};
 use super::verify::verified;
 use crate::{SignError, Stamp};
@@ -23,7 +23,7 @@ pub trait TimestampTransport: Send + Sync {
 /// An authority that can be asked.
 pub struct TimestampServer {
     /// The authority, with the address it is asked at.
-    pub authority: TimestampAuthority,
+    pub authority: Authority,
     /// How.
     pub transport: Box<dyn TimestampTransport>,
 }

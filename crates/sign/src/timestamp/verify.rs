@@ -14,7 +14,7 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectKeyIdentifier};
 
 use super::message::{SHA256, SHA384, SHA512, SIGNED_DATA, TST_INFO, TimeStampResp, TstInfo};
-use super::{TimestampAuthority, TrustedRoot};
+use super::{Authority, TrustedRoot};
 use crate::{SignError, StampVerifier};
 
 const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
@@ -46,7 +46,7 @@ fn wrong(why: impl std::fmt::Display) -> SignError {
 pub(super) fn verified(
     response: &[u8],
     signature: &[u8],
-    authority: &TimestampAuthority,
+    authority: &Authority,
     nonce: Option<&Int>,
 ) -> Result<String, SignError> {
     let (signed, content, info) = opened(response)?;
@@ -79,8 +79,10 @@ pub(super) fn verified(
     signed_by(signer, &content, &end_entity)?;
     chained(&end_entity, authority, seconds)?;
     let time = info.gen_time.to_date_time().to_string();
-    in_window(&time, authority)?;
-    Ok(time)
+    match authority.covers(&time) {
+        true => Ok(time),
+        false => Err(wrong(format!("its authority is not trusted for {time}"))),
+    }
 }
 
 fn opened(response: &[u8]) -> Result<(SignedData, Vec<u8>, TstInfo), SignError> {
@@ -199,11 +201,7 @@ fn algorithms(
 }
 
 /// The chain to the root, at the time that is told, for the use that is told.
-fn chained(
-    certificate: &EndEntityCert,
-    authority: &TimestampAuthority,
-    at: Duration,
-) -> Result<(), SignError> {
+fn chained(certificate: &EndEntityCert, authority: &Authority, at: Duration) -> Result<(), SignError> {
     let chain: Vec<CertificateDer> = authority
         .chain
         .iter()
@@ -225,14 +223,4 @@ fn chained(
         )
         .map(drop)
         .map_err(|error| wrong(format!("its authority is not believed at that time: {error}")))
-}
-
-/// Both are RFC 3339 in UTC without fractions: they are ordered as texts.
-fn in_window(time: &str, authority: &TimestampAuthority) -> Result<(), SignError> {
-    let (from, until) = &authority.valid_for;
-    let early = from.as_deref().is_some_and(|from| time < from);
-    if early || until.as_deref().is_some_and(|until| time > until) {
-        return Err(wrong(format!("its authority is not trusted for {time}")));
-    }
-    Ok(())
 }

@@ -1,0 +1,93 @@
+//! Whether a certificate names somebody who is believed.
+
+use der::DateTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::certificate::{Holder, wrong};
+use crate::{Authority, IdentityVerifier, PublicKey, SignError, TrustedRoot};
+
+/// The usage that a certificate for signing has, as webpki compares it: 1.3.6.1.5.5.7.3.3.
+const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
+
+/// Somebody: a name, and who knows them by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The address of mail, URI or name of account, to the letter.
+    pub name: String,
+    /// The issuer of their tokens, to the letter.
+    pub issuer: String,
+}
+
+/// Those who are believed to have signed with a certificate of one of the root's issuers.
+pub struct Identities {
+    /// Whose certificates are believed.
+    pub root: TrustedRoot,
+    /// Who is believed.
+    pub believed: Vec<Identity>,
+}
+
+impl IdentityVerifier for Identities {
+    fn holder(&self, certificate: &[u8], times: &[String]) -> Result<(PublicKey, String), SignError> {
+        let holder = Holder::read(certificate)?;
+        if times.is_empty() {
+            return Err(wrong("nobody who is believed says when it was used"));
+        }
+        let mut why = wrong("no authority is believed about identities");
+        let vouched = self.root.issuers.iter().any(|issuer| {
+            times.iter().any(|time| match chained(certificate, issuer, time) {
+                Ok(()) => true,
+                Err(error) => {
+                    why = error;
+                    false
+                }
+            })
+        });
+        if !vouched {
+            return Err(why);
+        }
+        let known = self
+            .believed
+            .iter()
+            .find(|one| one.issuer == holder.issuer && holder.names.contains(&one.name));
+        match known {
+            Some(one) => Ok((holder.key, one.name.clone())),
+            None => Err(wrong(format!(
+                "it names {:?}, known to {:?}",
+                holder.names.join(", "),
+                holder.issuer
+            ))),
+        }
+    }
+}
+
+/// The chain to the issuer's root, for signing, at that time.
+fn chained(certificate: &[u8], issuer: &Authority, time: &str) -> Result<(), SignError> {
+    let at = time.parse::<DateTime>().map_err(wrong)?.unix_duration();
+    if !issuer.covers(time) {
+        return Err(wrong(format!("its authority is not trusted for {time}")));
+    }
+    let chain: Vec<CertificateDer> = issuer
+        .chain
+        .iter()
+        .map(|one| CertificateDer::from(one.as_slice()))
+        .collect();
+    let [between @ .., root] = chain.as_slice() else {
+        return Err(wrong("its authority has no root"));
+    };
+    let anchor = anchor_from_trusted_cert(root).map_err(wrong)?;
+    let certificate = CertificateDer::from(certificate);
+    let certificate = EndEntityCert::try_from(&certificate).map_err(wrong)?;
+    certificate
+        .verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &[anchor],
+            between,
+            UnixTime::since_unix_epoch(at),
+            KeyUsage::required(CODE_SIGNING),
+            None,
+            None,
+        )
+        .map(drop)
+        .map_err(|error| wrong(format!("it is not believed for {time}: {error}")))
+}
