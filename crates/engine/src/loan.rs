@@ -28,6 +28,7 @@ pub(crate) fn loan(site: &Site) -> SiteLoan {
         ca_bundle: site.ca_bundle.as_ref().and_then(|path| path.canonicalize().ok()),
         known_hosts: site.known_hosts.clone(),
         proxies: site.proxies.clone(),
+        reach: site.reach.clone(),
         variables: site.variables.clone(),
         files,
         resolv_conf,

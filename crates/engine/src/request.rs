@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use praxis_oci::{Digest, Platform};
+use praxis_reach::Reach;
 use praxis_solve::{GitAddress, Local};
 use praxis_store::BuildId;
 
@@ -346,6 +347,8 @@ pub struct Site {
     pub known_hosts: Option<PathBuf>,
     /// Proxy variables of the caller.
     pub proxies: BTreeMap<String, String>,
+    /// Where contexts, repositories and what ADD fetches may come from.
+    pub reach: Reach,
     /// Mirrors of package archives, in order: each `SUITE-PATTERN URI` line of an apt mirror list.
     pub apt_mirrors: Vec<String>,
     /// Further variables that point package clients to this site's mirrors (`PIP_INDEX_URL`, …).

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use praxis_reach::Reach;
 use serde::Deserialize;
 
 use crate::credentials::CredentialSources;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub ca_bundle: Option<PathBuf>,
     /// Proxy variables by name: `https_proxy`, `http_proxy`, `no_proxy`.
     pub proxies: BTreeMap<String, String>,
+    /// Where connections may go.
+    pub reach: Reach,
     /// How often a request that failed is tried again.
     pub retries: u32,
     /// The wait before the first try again; each further one is twice as long.
@@ -50,6 +53,7 @@ impl Default for Settings {
             credentials: CredentialSources::default(),
             ca_bundle: None,
             proxies: BTreeMap::new(),
+            reach: Reach::default(),
             retries: 5,
             backoff: Duration::from_millis(500),
             longest_wait: Duration::from_secs(60),

@@ -355,6 +355,9 @@ impl Client {
                     "plain HTTP is not tried instead; in registries.toml, [registry.{:?}] takes ca = FILE, or insecure = true",
                     origin.authority()
                 )),
+            ureq::Error::Io(inner) if inner.kind() == io::ErrorKind::PermissionDenied => {
+                RegistryError::new(ErrorKind::Forbidden, format!("{what}: {said}"))
+            }
             _ if said.contains("lookup address") => {
                 RegistryError::new(ErrorKind::Unreachable, format!("{what}: {said}"))
             }
@@ -377,6 +380,10 @@ impl Client {
             return Ok(known.clone());
         }
         let settings = &self.settings;
+        let reach = &settings.reach;
+        reach
+            .check_written(&origin.host, origin.port)
+            .map_err(|why| RegistryError::new(ErrorKind::Forbidden, why.to_string()))?;
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -390,7 +397,7 @@ impl Client {
             .tls_config(self.tls(origin)?)
             .proxy(self.proxy(origin)?)
             .build();
-        let agent: ureq::Agent = config.into();
+        let agent = reach.agent(config);
         self.agents
             .lock()
             .expect("no panic while held")

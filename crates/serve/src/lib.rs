@@ -17,9 +17,10 @@ mod tools;
 mod untrusted;
 
 pub use error::{ServeError, ToolError, ToolErrorKind};
-pub use http::{HttpServer, HttpSettings, Limits, Network};
+pub use http::{HttpServer, HttpSettings, Limits};
 pub use mcp::serve_stdio;
 pub use policy::Policy;
+pub use praxis_reach::{Destination, Network, Reach};
 pub use roots::Roots;
 pub use tier::Tier;
 pub use toolbox::{Call, Caller, DoctorFinding, Machine, Toolbox};

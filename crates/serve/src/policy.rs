@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use praxis_reach::Reach;
+
 use crate::Roots;
 
 /// What a server does for its callers, whatever they ask for.
@@ -9,6 +11,8 @@ pub struct Policy {
     pub roots: Roots,
     /// RUN steps reach the network of the server's machine, with all that is on it. Without it they have none.
     pub allow_network: bool,
+    /// Where requests may make this server connect to.
+    pub reach: Reach,
     /// Builds and tests at once; more are turned away.
     pub most_jobs: usize,
     /// The longest that one build or test may take.
@@ -20,6 +24,7 @@ impl Default for Policy {
         Policy {
             roots: Roots::default(),
             allow_network: false,
+            reach: Reach::public(Vec::new()),
             most_jobs: 2,
             longest_job: Duration::from_secs(3600),
         }

@@ -201,12 +201,21 @@ impl Toolbox {
         shown.ok_or_else(|| ToolError::arguments(format!("{}: the path is not UTF-8", path.display())))
     }
 
+    /// What the machine lends, within the policy.
+    pub(crate) fn site(&self) -> Site {
+        Site {
+            reach: self.policy.reach.clone(),
+            ..self.machine.site.clone()
+        }
+    }
+
     /// What this caller's requests may do with registries.
     pub(crate) fn registries(&self, caller: &Caller, cancel: &Arc<AtomicBool>) -> RegistryAccess {
         let mut settings = self.machine.registries.clone();
         if caller.tier < Tier::Open {
             settings.credentials = CredentialSources::default();
         }
+        settings.reach = self.policy.reach.clone();
         settings.stop = cancel.clone();
         RegistryAccess {
             settings,

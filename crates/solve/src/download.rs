@@ -29,6 +29,7 @@ pub(crate) fn download(
         let (shown, why) = (masked(url), masked(&why));
         SolveError::user(format!("failed to load {shown}: {why}"))
     };
+    written(site, url).map_err(wrong)?;
     let agent = agent(site, url).map_err(wrong)?;
     let mut response = agent.get(url).call().map_err(|error| wrong(error.to_string()))?;
     let modified = response
@@ -111,7 +112,17 @@ fn agent(site: &SiteLoan, url: &str) -> Result<ureq::Agent, String> {
         .map(|proxy| ureq::Proxy::new(proxy))
         .transpose();
     config = config.proxy(proxy.map_err(|error| format!("proxy: {error}"))?);
-    Ok(config.build().into())
+    Ok(site.reach.agent(config.build()))
+}
+
+/// Looks at an address that a proxy will resolve.
+fn written(site: &SiteLoan, url: &str) -> Result<(), String> {
+    let uri: ureq::http::Uri = url.parse().map_err(|error| format!("{error}"))?;
+    let port = uri
+        .port_u16()
+        .unwrap_or(if url.starts_with("https:") { 443 } else { 80 });
+    let checked = site.reach.check_written(uri.host().unwrap_or_default(), port);
+    checked.map_err(|why| why.to_string())
 }
 
 /// Whether `no_proxy` names the host of `url`.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use praxis_reach::Reach;
+
 /// Files and variables of this site. None of it is part of any key.
 #[derive(Clone, Debug, Default)]
 pub struct SiteLoan {
@@ -16,6 +18,8 @@ pub struct SiteLoan {
     pub variables: BTreeMap<String, String>,
     /// Files laid over files that the image has (mirror lists), by absolute path.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// Where what is fetched may come from.
+    pub reach: Reach,
     /// Content of `/etc/resolv.conf`.
     pub resolv_conf: String,
 }

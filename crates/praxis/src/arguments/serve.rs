@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use praxis_serve::{Network, Tier};
+use praxis_serve::{Destination, Network, Tier};
 
 use super::parse_age;
 
@@ -22,6 +22,10 @@ pub struct ServeOptions {
     /// Let RUN steps reach this machine's network, with all that listens on it. Without it they have none.
     #[arg(long)]
     pub allow_network: bool,
+    /// What is not public and may be fetched from all the same: HOST[:PORT], an address or a network such as
+    /// 10.0.0.0/8; may be repeated. Without it images, contexts and ADD come from public addresses alone.
+    #[arg(long, value_name = "PLACE")]
+    pub allow_address: Vec<Destination>,
     /// Builds and tests at once; more are turned away.
     #[arg(long, value_name = "NUMBER", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_jobs: u16,

@@ -1,7 +1,7 @@
 //! `praxis serve`.
 
 use praxis_serve::{
-    DoctorFinding, HttpServer, HttpSettings, Machine, Policy, Roots, ServeError, Toolbox, serve_stdio,
+    DoctorFinding, HttpServer, HttpSettings, Machine, Policy, Reach, Roots, ServeError, Toolbox, serve_stdio,
 };
 
 use super::Surroundings;
@@ -42,6 +42,7 @@ fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbo
     let policy = Policy {
         roots: Roots::open(&options.context_roots)?,
         allow_network: options.allow_network,
+        reach: Reach::public(options.allow_address.clone()),
         most_jobs: options.max_jobs.into(),
         longest_job: options.job_timeout,
     };

@@ -4,5 +4,6 @@ mod agent;
 mod builds;
 mod http;
 mod protocol;
+mod reach;
 mod refusals;
 mod web;

@@ -31,7 +31,7 @@ use crate::{ServeError, Toolbox, Tools};
 use clients::Clients;
 use mcp::Face;
 use metrics::Metrics;
-pub use settings::{HttpSettings, Limits, Network};
+pub use settings::{HttpSettings, Limits};
 pub(crate) use shared::Shared;
 
 /// How long stopped builds have to end.

@@ -209,7 +209,7 @@ pub(super) fn request(
         no_cache: input.no_cache,
         network: (input.network == Network::None).then(|| "none".into()),
         registries: toolbox.registries(call.caller, &call.cancel),
-        site: toolbox.machine.site.clone(),
+        site: toolbox.site(),
         confinement: Confinement {
             no_network: !networked,
         },

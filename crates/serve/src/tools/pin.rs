@@ -77,7 +77,7 @@ fn pin(toolbox: &Toolbox, input: PinInput, call: &Call<'_>) -> Result<PinOutput,
         engine: &toolbox.engine,
         registries: (!access.offline && !input.offline).then(|| Client::new(access.settings)),
         update: input.update,
-        site: toolbox.machine.site.clone(),
+        site: toolbox.site(),
         told: Default::default(),
     };
     let pins = pins(&repository, &shelves, input.update);

@@ -203,6 +203,27 @@ impl GitAddress {
         host.split(':').next().unwrap_or(host)
     }
 
+    /// Host and port of an HTTP address that every reader of addresses reads alike.
+    pub(crate) fn http_place(&self) -> Option<(String, u16)> {
+        let port = match self.transport {
+            Transport::Http => 80,
+            Transport::Https => 443,
+            _ => return None,
+        };
+        let (_, rest) = self.remote.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        let authority = match authority.split_once('@') {
+            Some((_, authority)) => authority,
+            None => authority,
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        if !authority.bytes().all(plain) {
+            return None;
+        }
+        let uri: ureq::http::uri::Authority = authority.parse().ok()?;
+        Some((uri.host().into(), uri.port_u16().unwrap_or(port)))
+    }
+
     /// `scheme://host[:port]/` of an HTTP address.
     pub(crate) fn site(&self) -> Option<String> {
         let (scheme, rest) = self.remote.split_once("://")?;

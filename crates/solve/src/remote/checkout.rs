@@ -281,6 +281,13 @@ impl Work<'_> {
         if wanted == Some(false) || !self.has_submodules(self.top) {
             return Ok(Vec::new());
         }
+        if self.git.access.site.reach.is_bounded() {
+            // Where they lead is the repository's choice, and git's to resolve.
+            return match wanted {
+                Some(true) => Err(self.wrong("submodules are not fetched where connections are bounded")),
+                _ => Ok(vec![format!("{}: its submodules are left out", self.address)]),
+            };
+        }
         let mut arguments = vec!["submodule", "--quiet", "update", "--init", "--depth=1"];
         if wanted == Some(true) {
             arguments.push("--recursive");

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::SolveError;
 use crate::remote::Access;
-use crate::remote::address::GitAddress;
+use crate::remote::address::{GitAddress, Transport};
 use crate::remote::surroundings::SETTINGS;
 
 /// No answer of git that is read whole is longer.
@@ -25,6 +25,44 @@ pub(crate) struct Git<'a> {
     pub(super) home: PathBuf,
     pub(super) address: &'a GitAddress,
     pub(super) access: &'a Access<'a>,
+    /// What the address's host was when it was looked at, as git's `http.curloptResolve` takes it.
+    pub(super) pinned: Option<String>,
+}
+
+/// Looks at where the address leads, if that is bounded. git is then given what the name resolved to, and resolves
+/// nothing itself.
+///
+/// # Errors
+/// If it leads to where it may not, or by a transport whose connections cannot be bounded.
+fn pin(address: &GitAddress, access: &Access<'_>) -> Result<Option<String>, SolveError> {
+    let reach = &access.site.reach;
+    if !reach.is_bounded() || address.transport == Transport::File {
+        return Ok(None);
+    }
+    let wrong = |why: String| SolveError::user(format!("{address}: {why}"));
+    let (host, port) = address.http_place().ok_or_else(|| {
+        wrong(
+            "only plain http and https addresses of repositories are taken where connections are bounded"
+                .into(),
+        )
+    })?;
+    reach
+        .check_written(&host, port)
+        .map_err(|why| wrong(why.to_string()))?;
+    let variable = format!("{}_proxy", address.transport.name());
+    if access
+        .site
+        .proxies
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case(&variable))
+    {
+        return Ok(None);
+    }
+    let found = reach
+        .resolve(&host, port)
+        .map_err(|error| wrong(error.to_string()))?;
+    let found: Vec<String> = found.iter().map(|address| address.ip().to_string()).collect();
+    Ok(Some(format!("{host}:{port}:{}", found.join(","))))
 }
 
 /// Which remotes a command may talk to.
@@ -46,12 +84,14 @@ impl<'a> Git<'a> {
         address: &'a GitAddress,
         access: &'a Access<'a>,
     ) -> Result<Git<'a>, SolveError> {
+        let pinned = pin(address, access)?;
         let path = home.join("settings");
         std::fs::write(&path, SETTINGS).map_err(SolveError::io("write", &path))?;
         Ok(Git {
             home,
             address,
             access,
+            pinned,
         })
     }
 

@@ -130,6 +130,12 @@ impl Git<'_> {
         if matches!(reach, Reach::Address) {
             settings.push(("remote.origin.url".into(), self.address.remote.clone()));
         }
+        if self.access.site.reach.is_bounded() {
+            settings.push(("http.followRedirects".into(), "false".into()));
+        }
+        if let Some(pinned) = &self.pinned {
+            settings.push(("http.curloptResolve".into(), pinned.clone()));
+        }
         if let (Some(site), Some(header)) = (self.address.site(), self.authorization()) {
             settings.push((
                 format!("http.{site}.extraHeader"),
