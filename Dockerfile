@@ -23,6 +23,13 @@ cargo build --release --locked --package praxis --features tsa
 install -D --mode=0755 target/release/praxis /out/praxis
 EOF
 
+FROM builder AS builder-postgres
+RUN --mount=type=cache,id=praxis-cargo,target=/var/cache/cargo <<EOF
+set -eu
+cargo build --release --locked --package praxis --features postgres
+install -D --mode=0755 target/release/praxis /out/praxis
+EOF
+
 # localhost/praxis/praxis-runtime:trixie
 FROM localhost/praxis/praxis-runtime:trixie@sha256:4f67cf79a8bf8eae9ff238347e37d58eb2fa32d4ca8462d106780180f83d2e5d AS runtime
 ARG VERSION=0.1.0
@@ -63,6 +70,11 @@ CMD ["serve"]
 FROM runtime AS runtime-tsa
 COPY --from=builder-tsa /out/praxis /usr/local/bin/praxis
 LABEL io.praxis.variant="tsa"
+
+# With what servers share in PostgreSQL: the tags end in -postgres.
+FROM runtime AS runtime-postgres
+COPY --from=builder-postgres /out/praxis /usr/local/bin/praxis
+LABEL io.praxis.variant="postgres"
 
 # The usual image, without extras.
 FROM runtime

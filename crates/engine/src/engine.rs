@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use praxis_layer::Ownership;
+use praxis_ledger::Books;
 use praxis_solve::Workplace;
 use praxis_store::{CollectOptions, CollectReport, Store, Usage, VerifyReport};
 
@@ -15,6 +16,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// Whether this process can give files any owner: as root, or as root of a user namespace with subordinate ids.
     pub owns_ids: bool,
+    /// Where what is done is written down; [`crate::own_books`] for a store on its own.
+    pub books: Arc<dyn Books>,
 }
 
 /// The engine on one store. All faces of praxis work through it; it never prints, reads the environment or exits.

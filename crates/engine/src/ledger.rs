@@ -1,10 +1,11 @@
 //! What the engine did, written into the ledger of its store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use praxis_layer::Timestamp;
-use praxis_ledger::{Entry, Kind, Ledger, LedgerError, Record};
+use praxis_ledger::{Books, Entry, Kind, LedgerBooks, LedgerError};
 use praxis_oci::Digest;
 use praxis_solve::{Event, Events, rfc3339};
 use serde_json::json;
@@ -19,6 +20,11 @@ pub fn ledger_file(root: &Path) -> PathBuf {
     root.join(FILE)
 }
 
+/// The ledger of the store under `root`.
+pub fn own_books(root: &Path) -> Arc<dyn Books> {
+    Arc::new(LedgerBooks(ledger_file(root)))
+}
+
 /// The time now, as records have it.
 pub fn record_time() -> String {
     let seconds = SystemTime::now()
@@ -27,30 +33,23 @@ pub fn record_time() -> String {
     rfc3339(Timestamp::seconds(i64::try_from(seconds).unwrap_or_default()))
 }
 
-/// Writes a record into the ledger of the store under `root`; nothing where there is no store: a repository can be
-/// checked on a machine that builds nothing, without a trace.
-///
-/// # Errors
-/// If there is a store and the record cannot be written.
-pub fn record_if_kept(root: &Path, entry: Entry) -> Result<Option<Record>, EngineError> {
-    if !root.is_dir() {
-        return Ok(None);
-    }
-    Ok(Some(Ledger::open(&ledger_file(root))?.append(entry)?))
-}
-
 impl Engine {
     /// Writes a record.
     ///
     /// # Errors
     /// If it cannot be written, or the ledger is damaged at its end.
-    pub fn record(&self, entry: Entry) -> Result<Record, EngineError> {
-        Ok(Ledger::open(&ledger_file(&self.settings.root))?.append(entry)?)
+    pub fn record(&self, entry: Entry) -> Result<(), EngineError> {
+        Ok(self.settings.books.write(entry)?)
     }
 
     /// Writes down that a build ended. That it cannot be written down is worth a warning, not a failure.
     pub(crate) fn record_build(&self, record: &BuildRecord, digest: Option<Digest>, events: &dyn Events) {
-        if let Err(why) = self.record(build_entry(record, digest)) {
+        let account = serde_json::to_string(record).unwrap_or_default();
+        let written = self
+            .settings
+            .books
+            .write_build(build_entry(record, digest), &account);
+        if let Err(why) = written {
             events.event(Event::Warning {
                 code: "Ledger".into(),
                 message: format!("this build is not in the ledger: {why}"),

@@ -61,7 +61,7 @@ pub use history::{
     StepHolding, StepStatus,
 };
 pub use inspect::{ImageDescription, ImageDifference, LayerPair};
-pub use ledger::{ledger_file, record_if_kept, record_time};
+pub use ledger::{ledger_file, own_books, record_time};
 pub use origin::{LayerSource, Origin, RecordedBase, RecordedContext, RecordedDockerfile, RecordedLayer};
 pub use pins::{Shelves, pin_patches};
 pub use praxis_check::{Deployment, HttpProbe, Policy, Promotion, SmokeTest};
@@ -71,8 +71,8 @@ pub use praxis_image::{
     PathEvent, PathStory, Waste, WastedPath,
 };
 pub use praxis_ledger::{
-    Checkpoint, Entry, Fault, Kind as RecordKind, Ledger, Record, Verification, read_export, verify_records,
-    write_export,
+    Books, Checkpoint, Entry, Fault, Kind as RecordKind, Ledger, Record, Verification, read_export,
+    verify_records, write_export,
 };
 pub use praxis_sandbox::{Exit, Input, Limits};
 pub use praxis_sbom::{

@@ -51,6 +51,7 @@ mod tests {
         let settings = Settings {
             root: place.path().join("store"),
             owns_ids: true,
+            books: crate::own_books(place.path()),
         };
         let engine = Engine::open(settings).unwrap();
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));

@@ -336,7 +336,7 @@ impl Engine {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn tested(&self, commit: &str) -> Result<Option<Record>, EngineError> {
-        let Some(ledger) = praxis_ledger::Ledger::open_to_read(&crate::ledger_file(self.root()))? else {
+        let Some(ledger) = self.settings.books.read()? else {
             return Ok(None);
         };
         let found = ledger.latest(1, |record| {

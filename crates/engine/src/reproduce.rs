@@ -110,6 +110,7 @@ impl Engine {
         let engine = Engine::open(Settings {
             root: scratch.path().join("store"),
             owns_ids: self.settings.owns_ids,
+            books: crate::own_books(scratch.path()),
         })?;
         let fresh = engine.store()?;
         again.lend_bases(&store, &fresh)?;

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use praxis_engine::{
     BuildRequest, BuildResponse, BuildTarget, ContextSource, Engine, EngineError, Event, Events, Output,
-    OutputKind, Settings,
+    OutputKind, Settings, own_books,
 };
 use praxis_testkit::{Base, is_root};
 
@@ -55,7 +55,13 @@ impl Place {
         let directory = tempfile::tempdir().unwrap();
         Base::write(&directory.path().join("base"));
         let root = directory.path().join("store");
-        let engine = Engine::open(Settings { root, owns_ids: true }).unwrap();
+        let books = own_books(&root);
+        let settings = Settings {
+            root,
+            owns_ids: true,
+            books,
+        };
+        let engine = Engine::open(settings).unwrap();
         Place { directory, engine }
     }
 

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The database says no.
-    #[error("{}: {action}: {source}", path.display())]
+    #[error("{place}: {action}: {source}")]
     Database {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the server and its database.
+        place: String,
         /// What was tried.
         action: &'static str,
-        /// What SQLite says.
-        source: rusqlite::Error,
+        /// What the database says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file is something else, or of a later version.
     #[error("{}: {reason}", path.display())]
@@ -48,9 +48,9 @@ impl LedgerError {
         action: &'static str,
     ) -> impl FnOnce(rusqlite::Error) -> LedgerError + 'a {
         move |source| LedgerError::Database {
-            path: path.to_path_buf(),
+            place: path.display().to_string(),
             action,
-            source,
+            source: source.into(),
         }
     }
 }

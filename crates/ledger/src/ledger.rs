@@ -1,20 +1,58 @@
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use praxis_oci::Digest;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use crate::schema::{APPLICATION, TABLES, VERSION};
+use crate::file::LedgerFile;
 use crate::{Checkpoint, Entry, LedgerError, Record, root};
 
-/// How long to wait for another process that writes.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A ledger in a file. Several processes may use it at once.
+/// A ledger. Several processes may use it at once.
 pub struct Ledger {
-    path: PathBuf,
-    connection: Connection,
+    storage: Box<dyn Storage>,
     origin: String,
+}
+
+/// Where the rows of a ledger are. What they say is for [`Ledger`] to judge: a storage gives them as they are.
+pub trait Storage: Send {
+    /// Adds the record that `entry` becomes, which [`next_record`] makes of the last row. When this returns the record
+    /// is durable.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the last record is damaged: nothing is added then.
+    fn append(&mut self, entry: Entry) -> Result<Record, LedgerError>;
+
+    /// How many rows there are.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn count(&self) -> Result<u64, LedgerError>;
+
+    /// The row with this number.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn row(&self, number: i64) -> Result<Option<Row>, LedgerError>;
+
+    /// Calls `take` with rows until it says no.
+    ///
+    /// # Errors
+    /// If they cannot be read, or what `take` says.
+    fn each(
+        &self,
+        order: Order,
+        take: &mut dyn FnMut(Row) -> Result<bool, LedgerError>,
+    ) -> Result<(), LedgerError>;
+
+    /// What the database itself finds wrong with what it holds.
+    fn damage(&self) -> Vec<Fault>;
+}
+
+/// In which order rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By number.
+    FirstFirst,
+    /// By number, backwards.
+    LastFirst,
 }
 
 /// Something that is not as it was written.
@@ -35,23 +73,24 @@ pub struct Verification {
     pub faults: Vec<Fault>,
 }
 
-/// A row as it is in the file.
-struct Row {
-    number: i64,
-    text: Vec<u8>,
-    hash: Vec<u8>,
+/// A row as it is stored.
+pub struct Row {
+    /// Its place.
+    pub number: i64,
+    /// The record's text.
+    pub text: Vec<u8>,
+    /// The hash that was computed when it was written.
+    pub hash: Vec<u8>,
 }
 
 impl Ledger {
-    /// Opens the ledger at `path`, and makes it if it is not there; its directory must be.
+    /// The ledger in the SQLite file at `path`, which is made if it is not there; its directory must be.
     ///
     /// # Errors
     /// If the file is something else, of a later version, or a link.
     pub fn open(path: &Path) -> Result<Ledger, LedgerError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | STRICT;
-        let mut connection = connect(path, flags)?;
-        prepare(path, &mut connection)?;
-        Ledger::on(path, connection)
+        let (file, origin) = LedgerFile::open(path)?;
+        Ok(Ledger::on(Box::new(file), origin))
     }
 
     /// Opens the ledger at `path` for reading; nothing if there is none.
@@ -59,25 +98,13 @@ impl Ledger {
     /// # Errors
     /// If the file is something else, of a later version, or a link.
     pub fn open_to_read(path: &Path) -> Result<Option<Ledger>, LedgerError> {
-        if path.symlink_metadata().is_err() {
-            return Ok(None);
-        }
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | STRICT)?;
-        match version(path, &connection)? {
-            0 => Ok(None),
-            _ => Ledger::on(path, connection).map(Some),
-        }
+        let opened = LedgerFile::open_to_read(path)?;
+        Ok(opened.map(|(file, origin)| Ledger::on(Box::new(file), origin)))
     }
 
-    fn on(path: &Path, connection: Connection) -> Result<Ledger, LedgerError> {
-        let origin = connection
-            .query_row("SELECT origin FROM ledger", [], |row| row.get(0))
-            .map_err(LedgerError::database(path, "read its origin"))?;
-        Ok(Ledger {
-            path: path.to_path_buf(),
-            connection,
-            origin,
-        })
+    /// The ledger named `origin` that lies in `storage`.
+    pub fn on(storage: Box<dyn Storage>, origin: String) -> Ledger {
+        Ledger { storage, origin }
     }
 
     /// Which ledger this is: a name that was made with it.
@@ -85,46 +112,17 @@ impl Ledger {
         &self.origin
     }
 
-    /// Adds a record. When this returns the record is on disk.
+    /// Adds a record. When this returns the record is durable.
     ///
     /// # Errors
-    /// If the file cannot be written, or the last record is damaged: nothing is added then.
+    /// If it cannot be written, or the last record is damaged: nothing is added then.
     pub fn append(&mut self, entry: Entry) -> Result<Record, LedgerError> {
-        let path = &self.path;
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(LedgerError::database(path, "begin to write"))?;
-        let last = transaction
-            .query_row(
-                "SELECT number, text, hash FROM records ORDER BY number DESC LIMIT 1",
-                [],
-                row_of,
-            )
-            .optional()
-            .map_err(LedgerError::database(path, "read its last record"))?;
-        let last = last.map(|row| checked(row, None)).transpose()?;
-        let record = Record::after(last.map(|last| (last.number, last.hash)), entry);
-        let number = i64::try_from(record.number).unwrap_or(i64::MAX);
-        transaction
-            .execute(
-                "INSERT INTO records (number, text, hash) VALUES (?1, ?2, ?3)",
-                params![number, record.text, record.hash.as_bytes()],
-            )
-            .map_err(LedgerError::database(path, "add a record"))?;
-        transaction
-            .commit()
-            .map_err(LedgerError::database(path, "add a record"))?;
-        Ok(record)
+        self.storage.append(entry)
     }
 
     /// How many records there are.
     pub fn count(&self) -> Result<u64, LedgerError> {
-        let count: i64 = self
-            .connection
-            .query_row("SELECT count(*) FROM records", [], |row| row.get(0))
-            .map_err(LedgerError::database(&self.path, "count its records"))?;
-        Ok(u64::try_from(count).unwrap_or_default())
+        self.storage.count()
     }
 
     /// The record with this number, from 1.
@@ -133,16 +131,7 @@ impl Ledger {
     /// If there is none, or it is damaged.
     pub fn record(&self, number: u64) -> Result<Record, LedgerError> {
         let asked = i64::try_from(number).unwrap_or(i64::MAX);
-        let row = self
-            .connection
-            .query_row(
-                "SELECT number, text, hash FROM records WHERE number = ?1",
-                [asked],
-                row_of,
-            )
-            .optional()
-            .map_err(LedgerError::database(&self.path, "read a record"))?;
-        match row {
+        match self.storage.row(asked)? {
             Some(row) => checked(row, None),
             None => Err(LedgerError::Missing {
                 number,
@@ -157,7 +146,7 @@ impl Ledger {
     /// If one on the way is damaged.
     pub fn latest(&self, most: usize, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>, LedgerError> {
         let mut found = Vec::new();
-        self.each("ORDER BY number DESC", |row| {
+        self.storage.each(Order::LastFirst, &mut |row| {
             let record = checked(row, None)?;
             if wanted(&record) {
                 found.push(record);
@@ -173,32 +162,12 @@ impl Ledger {
     /// If one is damaged.
     pub fn records(&self) -> Result<Vec<Record>, LedgerError> {
         let mut records: Vec<Record> = Vec::new();
-        self.each("ORDER BY number", |row| {
+        self.storage.each(Order::FirstFirst, &mut |row| {
             let record = checked(row, records.last())?;
             records.push(record);
             Ok(true)
         })?;
         Ok(records)
-    }
-
-    /// Calls `take` with rows until it says no.
-    fn each(
-        &self,
-        order: &str,
-        mut take: impl FnMut(Row) -> Result<bool, LedgerError>,
-    ) -> Result<(), LedgerError> {
-        let wrong = || LedgerError::database(&self.path, "read its records");
-        let mut statement = self
-            .connection
-            .prepare(&format!("SELECT number, text, hash FROM records {order}"))
-            .map_err(wrong())?;
-        let mut rows = statement.query([]).map_err(wrong())?;
-        while let Some(row) = rows.next().map_err(wrong())? {
-            if !take(row_of(row).map_err(wrong())?)? {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// The state of the ledger now.
@@ -214,9 +183,9 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be read at all. A damaged file is a fault.
     pub fn verify(&self, checkpoints: &[Checkpoint]) -> Result<Verification, LedgerError> {
-        let mut faults = self.damage();
+        let mut faults = self.storage.damage();
         let (mut records, mut stored) = (Vec::new(), None);
-        let read = self.each("ORDER BY number", |row| {
+        let read = self.storage.each(Order::FirstFirst, &mut |row| {
             let number = u64::try_from(row.number).ok();
             let expected = records.len() as u64 + 1;
             let hash = row.hash.clone();
@@ -244,103 +213,6 @@ impl Ledger {
         );
         Ok(Verification { checkpoint, faults })
     }
-
-    /// What SQLite finds wrong with the file.
-    fn damage(&self) -> Vec<Fault> {
-        let fault = |reason: String| Fault { number: None, reason };
-        let check = || {
-            let mut statement = self.connection.prepare("PRAGMA integrity_check(20)")?;
-            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-            rows.collect::<Result<Vec<String>, _>>()
-        };
-        match check() {
-            Ok(lines) => {
-                let bad = lines.into_iter().filter(|line| line != "ok");
-                bad.map(|line| fault(format!("the file is damaged: {line}")))
-                    .collect()
-            }
-            Err(error) => vec![fault(format!("the file is damaged: {error}"))],
-        }
-    }
-}
-
-/// Links are not followed, and a text that is no SQL string is no string.
-const STRICT: OpenFlags = OpenFlags::SQLITE_OPEN_NOFOLLOW.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
-
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
-    let wrong = || LedgerError::database(path, "open the ledger");
-    let connection = Connection::open_with_flags(path, flags).map_err(wrong())?;
-    connection.busy_timeout(PATIENCE).map_err(wrong())?;
-    // What the file says its tables are is not to be trusted with more than them.
-    connection
-        .execute_batch(
-            "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = EXTRA;",
-        )
-        .map_err(wrong())?;
-    Ok(connection)
-}
-
-/// Makes the tables if the file is new.
-fn prepare(path: &Path, connection: &mut Connection) -> Result<(), LedgerError> {
-    if version(path, connection)? == VERSION {
-        return Ok(());
-    }
-    let wrong = || LedgerError::database(path, "make the ledger");
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(wrong())?;
-    // Another process may have made it meanwhile.
-    if version(path, &transaction)? == VERSION {
-        return Ok(());
-    }
-    transaction.execute_batch(TABLES).map_err(wrong())?;
-    transaction
-        .execute(
-            "INSERT INTO ledger (only, origin) VALUES (1, 'praxis/ledger/' || lower(hex(randomblob(8))))",
-            [],
-        )
-        .map_err(wrong())?;
-    transaction
-        .pragma_update(None, "application_id", APPLICATION)
-        .map_err(wrong())?;
-    transaction
-        .pragma_update(None, "user_version", VERSION)
-        .map_err(wrong())?;
-    transaction.commit().map_err(wrong())
-}
-
-/// The version of the tables; 0 for an empty file.
-fn version(path: &Path, connection: &Connection) -> Result<i32, LedgerError> {
-    // One statement sees one state of the file, whatever others do.
-    let sql = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
-               FROM pragma_application_id, pragma_user_version";
-    let found: (i32, i32, i64) = connection
-        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .map_err(LedgerError::database(path, "read its version"))?;
-    let strange = |reason: &str| LedgerError::Format {
-        path: path.to_path_buf(),
-        reason: reason.into(),
-    };
-    match found {
-        (0, 0, 0) => Ok(0),
-        (APPLICATION, VERSION, _) => Ok(VERSION),
-        (APPLICATION, later, _) if later > VERSION => Err(strange(&format!(
-            "it is a ledger of version {later}; this praxis knows version {VERSION}: use a later praxis"
-        ))),
-        _ => Err(strange("it is a database, but no ledger of praxis")),
-    }
-}
-
-fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let bytes = |column: usize| {
-        let value = row.get_ref(column)?;
-        Ok::<_, rusqlite::Error>(value.as_bytes_or_null()?.unwrap_or_default().to_vec())
-    };
-    Ok(Row {
-        number: row.get(0)?,
-        text: bytes(1)?,
-        hash: bytes(2)?,
-    })
 }
 
 /// What can be read of a row, and what is wrong with it.
@@ -358,6 +230,15 @@ fn read_row(row: Row) -> (Option<Record>, Option<String>) {
         None
     };
     (Some(record), wrong)
+}
+
+/// The record that `entry` becomes behind the row `last`.
+///
+/// # Errors
+/// If that row is damaged.
+pub fn next_record(last: Option<Row>, entry: Entry) -> Result<Record, LedgerError> {
+    let last = last.map(|row| checked(row, None)).transpose()?;
+    Ok(Record::after(last.map(|last| (last.number, last.hash)), entry))
 }
 
 /// The record of a row that follows `previous`, if that is known.

@@ -1,11 +1,12 @@
 //! The seam between the command line and the engine: options become requests, errors become failures.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use praxis_engine::{
-    BaseRequest, BuildHolding, BuildRecord, BuildRequest, BuildResponse, BuildTarget, EngineError, ErrorKind,
-    Event, Events, ImageDescription, Settings, Site,
+    BaseRequest, Books, BuildHolding, BuildRecord, BuildRequest, BuildResponse, BuildTarget, EngineError,
+    ErrorKind, Event, Events, ImageDescription, Settings, Site,
 };
 use praxis_engine::{Explanation, ImageDifference, ImageReport, LayerSource, ReproduceRequest, Reproduction};
 use praxis_oci::Platform;
@@ -22,10 +23,11 @@ pub struct Engine(pub praxis_engine::Engine);
 
 impl Engine {
     /// Opens the store under `root`, making it (0700) if it is not there. `owns_ids`: files can get any owner.
-    pub fn open(root: &Path, owns_ids: bool) -> Result<Engine, Failure> {
+    pub fn open(root: &Path, owns_ids: bool, books: Arc<dyn Books>) -> Result<Engine, Failure> {
         Ok(Engine(praxis_engine::Engine::open(Settings {
             root: root.to_path_buf(),
             owns_ids,
+            books,
         })?))
     }
 

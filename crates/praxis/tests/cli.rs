@@ -248,6 +248,27 @@ fn row_67_a_mirror_with_credentials_is_never_printed() {
     assert!(!text.contains("canary-5521"));
 }
 
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn what_needs_the_extra_postgres_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().to_str().unwrap();
+    for arguments in [
+        &["queue", "list"][..],
+        &["database", "migrate"],
+        &["work", "--context-root", "/"],
+        &["--database", "file", "ledger", "log"],
+    ] {
+        let output = praxis(arguments, &[("PRAXIS_ROOT", root)]);
+        assert_eq!(output.status.code(), Some(2));
+        let text = stderr(&output);
+        assert!(
+            text.contains("built without PostgreSQL") && text.contains("--features postgres"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn the_reference_page_is_up_to_date() {
     let text =

@@ -21,11 +21,22 @@ pub(crate) use recorder::Recorder;
 const KEPT: usize = 200;
 
 impl Engine {
-    /// All builds on record, latest first. Damaged records are left out.
+    /// All builds on record, latest first; where books are shared, those of all who share them. Damaged records are left
+    /// out.
     pub fn history(&self) -> Result<Vec<BuildRecord>, EngineError> {
+        if let Some(shared) = self.shared_history()? {
+            return Ok(shared);
+        }
         let store = self.store()?;
         let ids = store.build_ids();
         Ok(ids.iter().rev().filter_map(|id| read(&store, id)).collect())
+    }
+
+    /// Builds of all who share the books; nothing if they are not shared.
+    fn shared_history(&self) -> Result<Option<Vec<BuildRecord>>, EngineError> {
+        let accounts = self.settings.books.builds()?;
+        let record = |account: &String| serde_json::from_str(account).ok();
+        Ok(accounts.map(|accounts| accounts.iter().filter_map(record).collect()))
     }
 
     /// The record of one build: `latest`, an id, or the beginning or end of one.
@@ -34,7 +45,23 @@ impl Engine {
     /// If there is none, or more than one.
     pub fn build_record(&self, text: &str) -> Result<BuildRecord, EngineError> {
         let store = self.store()?;
-        let id = find(&store, text)?;
+        // What was built here is here.
+        if let Some(record) = text.parse().ok().and_then(|id| read(&store, &id)) {
+            return Ok(record);
+        }
+        if let Some(mut shared) = self.shared_history()? {
+            let ids = shared
+                .iter()
+                .rev()
+                .filter_map(|record| record.id.parse().ok())
+                .collect();
+            let id = find(ids, text)?;
+            shared.retain(|record| record.id == id.as_str());
+            return shared
+                .pop()
+                .ok_or_else(|| EngineError::user(format!("the record of build {id} is damaged")));
+        }
+        let id = find(store.build_ids(), text)?;
         read(&store, &id).ok_or_else(|| EngineError::user(format!("the record of build {id} is damaged")))
     }
 
@@ -46,7 +73,7 @@ impl Engine {
         let store = self.store()?;
         let ids: Vec<BuildId> = texts
             .iter()
-            .map(|text| find(&store, text))
+            .map(|text| find(store.build_ids(), text))
             .collect::<Result<_, _>>()?;
         ids.iter().for_each(|id| _ = store.remove_build(id));
         Ok(ids.iter().map(BuildId::to_string).collect())
@@ -78,8 +105,8 @@ fn read(store: &Store, id: &BuildId) -> Option<BuildRecord> {
     serde_json::from_slice(&store.build(id)?).ok()
 }
 
-fn find(store: &Store, text: &str) -> Result<BuildId, EngineError> {
-    let ids = store.build_ids();
+/// The one of `ids`, latest last, that `text` names.
+fn find(ids: Vec<BuildId>, text: &str) -> Result<BuildId, EngineError> {
     if text == "latest" {
         let latest = ids.into_iter().next_back();
         return latest.ok_or_else(|| EngineError::user("no build is on record"));

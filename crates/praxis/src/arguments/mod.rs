@@ -7,6 +7,7 @@ mod cache;
 mod check;
 mod ci;
 mod container;
+mod database;
 mod graph;
 mod history;
 mod image;
@@ -32,6 +33,9 @@ pub use cache::{parse_cache_from, parse_cache_to};
 pub use check::{CheckFormat, CheckOptions, FixLevel, PinOptions, Threshold};
 pub use ci::{CiOptions, ReportFormat};
 pub use container::{RunOptions, TestOptions};
+#[cfg(feature = "postgres")]
+pub use database::QueueAddOptions;
+pub use database::{DatabaseCommand, DatabaseOption, QueueCommand, WorkOptions};
 pub use graph::{GraphFormat, GraphOptions};
 pub use history::{HistoryCommand, HistoryOptions};
 pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, TreeOptions};
@@ -72,6 +76,13 @@ pub struct Arguments {
     /// Default: /var/lib/praxis for root, else $XDG_DATA_HOME/praxis (~/.local/share/praxis).
     #[arg(long, global = true, value_name = "DIR", env = "PRAXIS_ROOT", value_hint = ValueHint::DirPath)]
     pub root: Option<PathBuf>,
+    /// PostgreSQL that holds the ledger and past builds, instead of the store: file with its URL, or env://NAME.
+    ///
+    /// postgresql://USER:PASSWORD@HOST/DATABASE, of a role that serves; needs the extra postgres. The certificate of a
+    /// server on another machine is verified; sslrootcert=FILE in the URL names an authority of your own.
+    // In no help but that of the command: docs/database.md says more.
+    #[arg(long, global = true, hide = true, value_name = "FILE", env = "PRAXIS_DATABASE", value_hint = ValueHint::FilePath)]
+    pub database: Option<DatabaseOption>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -151,6 +162,17 @@ pub enum Command {
     Release(Box<ReleaseOptions>),
     /// Serve builds to agents: MCP on standard input and output, or over HTTP
     Serve(ServeOptions),
+    /// Make the tables that servers share in PostgreSQL; --database FILE names where it is, for every command
+    #[command(subcommand)]
+    Database(DatabaseCommand),
+    /// Add builds to the queue that servers share, look at them, cancel them
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Take builds from the queue and make them, one after the other
+    ///
+    /// Several workers may share a store. SIGTERM ends a worker when the build at hand has ended, a second one at once:
+    /// another worker then takes the build over.
+    Work(WorkOptions),
     /// Tell what this machine allows, what follows from it and what would help
     Doctor(JsonOption),
     /// Make base images from Debian packages

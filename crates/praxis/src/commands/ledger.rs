@@ -67,24 +67,23 @@ fn write(output: Option<&Path>, text: &str) -> Result<(), Failure> {
     }
 }
 
-/// The ledger of the store, which must be there.
+/// The ledger, which must be there.
 fn open(surroundings: &Surroundings) -> Result<Ledger, Failure> {
     let path = ledger_file(&surroundings.store_root()?);
-    Ledger::open_to_read(&path)?.ok_or_else(|| {
+    surroundings.books()?.read()?.ok_or_else(|| {
         Failure::failed(format!("{}: there is no ledger yet", path.display()))
             .with_hint("a build makes it; --root says where the store is")
     })
 }
 
 fn log(options: &LedgerLogOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    let path = ledger_file(&surroundings.store_root()?);
     let wanted = |record: &Record| {
         options.kind.is_none_or(|kind| record.entry.kind == kind)
             && options
                 .subject
                 .is_none_or(|subject| record.entry.subject == Some(subject))
     };
-    let records = match Ledger::open_to_read(&path)? {
+    let records = match surroundings.books()?.read()? {
         Some(ledger) => ledger.latest(options.limit, wanted)?,
         None => Vec::new(),
     };

@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod check_image;
 mod ci;
+mod database;
 mod diff;
 mod disk;
 mod explain;
@@ -19,6 +20,7 @@ mod online;
 mod pin;
 mod promote;
 mod provenance;
+mod queue;
 mod record;
 mod registry;
 mod release;
@@ -30,11 +32,14 @@ mod sign;
 mod store;
 mod test;
 mod tree;
+mod work;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, DatabaseOption};
+use praxis_engine::Books;
 use praxis_sandbox::UserNamespace;
 
 use crate::environment::Environment;
@@ -47,6 +52,7 @@ pub struct Surroundings {
     /// Variables of the process.
     pub environment: Environment,
     root: Option<PathBuf>,
+    database: Option<DatabaseOption>,
 }
 
 /// An ordinary user without subordinate ids: what the reader should know.
@@ -79,11 +85,21 @@ impl Surroundings {
     /// who they are where the machine allows none, as in a pod under the usual restrictions. Must be called before any
     /// thread is started. The text is a warning for the user.
     pub fn engine(&self) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
+        self.engine_that_writes_to(None)
+    }
+
+    /// The same, with books of the caller's if it has its own.
+    pub fn engine_that_writes_to(
+        &self,
+        books: Option<Arc<dyn Books>>,
+    ) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
         let (user, root) = (rustix::process::geteuid(), self.store_root()?);
-        match self.engine_for(&[]) {
+        match self.engine_with(&[], books.clone()) {
             // In half a namespace nobody is anybody.
             Err(_) if UserNamespace::needed() && rustix::process::geteuid() == user => {
-                Ok((crate::backend::Engine::open(&root, false)?, Some(NO_NAMESPACE)))
+                let books = books.map_or_else(|| self.books(), Ok)?;
+                let engine = crate::backend::Engine::open(&root, false, books)?;
+                Ok((engine, Some(NO_NAMESPACE)))
             }
             engine => engine,
         }
@@ -95,13 +111,39 @@ impl Surroundings {
         &self,
         platforms: &[praxis_oci::Platform],
     ) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
+        self.engine_with(platforms, None)
+    }
+
+    fn engine_with(
+        &self,
+        platforms: &[praxis_oci::Platform],
+        books: Option<Arc<dyn Books>>,
+    ) -> Result<(crate::backend::Engine, Option<&'static str>), Failure> {
         let ordinary = UserNamespace::needed();
         let (root, warning) = self.enter()?;
         if !ordinary && praxis_engine::wants_own_emulators(platforms) {
             // Without it the emulator is missing, which is said where it is needed.
             let _ = praxis_sandbox::enter_user_namespace(praxis_sandbox::Identities::All);
         }
-        Ok((crate::backend::Engine::open(&root, warning.is_none())?, warning))
+        let books = books.map_or_else(|| self.books(), Ok)?;
+        Ok((
+            crate::backend::Engine::open(&root, warning.is_none(), books)?,
+            warning,
+        ))
+    }
+
+    /// Whether books are kept in a database.
+    pub fn shares_books(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Where what is done is written down: in the database that is named, else in the store. Must be called when no user
+    /// namespace is entered afterwards: finding the server takes a thread.
+    pub fn books(&self) -> Result<Arc<dyn Books>, Failure> {
+        match &self.database {
+            Some(option) => database::books(option, &self.environment),
+            None => Ok(praxis_engine::own_books(&self.store_root()?)),
+        }
     }
 
     /// Becomes root of a user namespace where that is needed, and gives the store's directory and a warning.
@@ -134,6 +176,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
     let surroundings = Surroundings {
         environment,
         root: arguments.root,
+        database: arguments.database,
     };
     match arguments.command {
         Command::Build(options) => return build::run(&options, &surroundings),
@@ -167,6 +210,9 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Verify(options) => return sign::verify(&options, &surroundings),
         Command::Release(options) => release::run(&options, &surroundings)?,
         Command::Reproduce(options) => return reproduce::run(&options, &surroundings),
+        Command::Database(command) => database::run(&command, &surroundings)?,
+        Command::Queue(command) => return queue::run(&command, &surroundings),
+        Command::Work(options) => work::run(&options, &surroundings)?,
         Command::Serve(options) => serve::run(&options, &surroundings)?,
         Command::Explain(options) => explain::run(&options, &surroundings)?,
         Command::Doctor(format) => {

@@ -1,9 +1,10 @@
 //! What commands write into the ledger that do not build.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use praxis_check::{Finding, Pin, PinState};
-use praxis_engine::{Entry, RecordKind, record_if_kept, record_time};
+use praxis_engine::{Entry, RecordKind, record_time};
 use praxis_source::Severity;
 use serde_json::{Value, json};
 
@@ -88,11 +89,14 @@ fn entry(kind: RecordKind, success: bool, summary: String, body: Value) -> Entry
 
 /// That something cannot be written down is worth a warning, not a failure.
 fn write(surroundings: &Surroundings, entry: Entry) {
-    let Ok(root) = surroundings.store_root() else {
+    // A repository can be checked on a machine that builds nothing, without a trace.
+    let kept = |root: PathBuf| root.is_dir();
+    if !surroundings.shares_books() && !surroundings.store_root().is_ok_and(kept) {
         return;
-    };
+    }
     let kind = entry.kind;
-    if let Err(error) = record_if_kept(&root, entry) {
+    let written = surroundings.books().and_then(|books| Ok(books.write(entry)?));
+    if let Err(error) = written {
         eprintln!(
             "warning: this {kind} is not in the ledger: {}",
             sanitize(&error.message)

@@ -1,5 +1,8 @@
 //! `praxis serve`.
 
+use std::sync::Arc;
+
+use praxis_engine::Books;
 use praxis_serve::{
     DoctorFinding, HttpServer, HttpSettings, Machine, Policy, Reach, Roots, ServeError, Toolbox, serve_stdio,
 };
@@ -46,6 +49,15 @@ fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbo
         most_jobs: options.max_jobs.into(),
         longest_job: options.job_timeout,
     };
+    toolbox_with(policy, surroundings, None)
+}
+
+/// The same for a policy, and with books of the caller's if it has its own.
+pub fn toolbox_with(
+    policy: Policy,
+    surroundings: &Surroundings,
+    books: Option<Arc<dyn Books>>,
+) -> Result<Toolbox, Failure> {
     let gathered = surroundings.site();
     let registries = registries::settings(&RegistryOptions::default(), surroundings)?;
     let root = surroundings.store_root()?;
@@ -55,7 +67,7 @@ fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbo
             sanitize(name)
         );
     }
-    let (engine, warning) = surroundings.engine()?;
+    let (engine, warning) = surroundings.engine_that_writes_to(books)?;
     if let Some(warning) = warning {
         eprintln!("warning: {warning}");
     }

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use praxis_engine::own_books;
 use praxis_store::{CollectOptions, Usage, VerifyReport};
 
 use super::disk::{self, Disk};
@@ -18,7 +19,7 @@ pub fn run(command: &StoreCommand, surroundings: &Surroundings) -> Result<(), Fa
     match command {
         StoreCommand::Du { verbose, format } => {
             let usage = backend::store_usage(&root)?;
-            let builds = backend::Engine::open(&root, true)?.holdings()?;
+            let builds = backend::Engine::open(&root, true, own_books(&root))?.holdings()?;
             let disk = Disk { usage, builds };
             result(format.json, &disk, || {
                 usage_table(&disk.usage) + &disk::holdings(&disk.builds, *verbose)

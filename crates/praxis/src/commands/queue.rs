@@ -1,0 +1,149 @@
+//! `praxis queue`.
+
+use super::{Outcome, Surroundings};
+use crate::arguments::QueueCommand;
+use crate::failure::Failure;
+
+#[cfg(feature = "postgres")]
+mod with {
+    use std::time::Duration;
+
+    use praxis_database::{Cancelled, Queue, QueuedBuild};
+    use serde_json::{Map, Value, json};
+
+    use super::super::{database, result, write_stdout};
+    use super::*;
+    use crate::arguments::QueueAddOptions;
+    use crate::progress::sanitize::sanitize;
+
+    /// How soon a build that is waited for is looked at again: at first, and after a while.
+    const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
+    pub fn run(command: &QueueCommand, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+        let mut queue = Queue::open(database::needed(surroundings)?)?;
+        match command {
+            QueueCommand::Add(options) => return add(options, &mut queue, surroundings),
+            QueueCommand::List { open, limit, format } => {
+                let builds = queue.list(i64::from(*limit), *open)?;
+                result(format.json, &builds, || builds.iter().map(line).collect())?;
+            }
+            QueueCommand::Show { number, format } => {
+                let build = queue.build(*number)?;
+                result(format.json, &build, || as_text(&build))?;
+            }
+            QueueCommand::Cancel { number } => {
+                let text = match queue.cancel(*number)? {
+                    Cancelled::Removed => format!("build {number} will not be made\n"),
+                    Cancelled::Asked => format!("the worker of build {number} is told to stop\n"),
+                    Cancelled::TooLate => {
+                        return Err(Failure::failed(format!("build {number} has ended")));
+                    }
+                };
+                write_stdout(text.as_bytes())?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn add(
+        options: &QueueAddOptions,
+        queue: &mut Queue,
+        surroundings: &Surroundings,
+    ) -> Result<Outcome, Failure> {
+        let asked_by = surroundings.environment.text("USER").unwrap_or("unknown");
+        let number = queue.add(&request(options)?.to_string(), asked_by)?;
+        write_stdout(format!("{number}\n").as_bytes())?;
+        if !options.wait {
+            return Ok(Outcome::Done);
+        }
+        let mut pause = PAUSES[0];
+        loop {
+            let build = queue.build(number)?;
+            if build.ended_at.is_none() {
+                std::thread::sleep(pause);
+                pause = PAUSES[1].min(pause * 2);
+                continue;
+            }
+            write_stdout(as_text(&build).as_bytes())?;
+            return Ok(match build.state == "done" {
+                true => Outcome::Done,
+                false => Outcome::Found,
+            });
+        }
+    }
+
+    /// The arguments of the tool `build`, which workers give it.
+    fn request(options: &QueueAddOptions) -> Result<Value, Failure> {
+        let mut request = json!({
+            "context": options.context,
+            "tags": options.tags,
+            "build_args": pairs("--build-arg", &options.build_args)?,
+            "build_contexts": pairs("--build-context", &options.build_contexts)?,
+            "no_cache": options.no_cache,
+        });
+        if let Some(file) = &options.file {
+            request["dockerfile"] = json!(file);
+        }
+        if let Some(target) = &options.target {
+            request["target"] = json!(target);
+        }
+        Ok(request)
+    }
+
+    fn pairs(flag: &str, given: &[String]) -> Result<Map<String, Value>, Failure> {
+        let pair = |text: &String| match text.split_once('=') {
+            Some((name, value)) => Ok((name.into(), value.into())),
+            None => Err(Failure::usage(format!("{flag} {text}: write NAME=VALUE"))),
+        };
+        given.iter().map(pair).collect()
+    }
+
+    fn context(build: &QueuedBuild) -> String {
+        let request: Value = serde_json::from_str(&build.request).unwrap_or_default();
+        request["context"].as_str().unwrap_or_default().to_string()
+    }
+
+    fn line(build: &QueuedBuild) -> String {
+        format!(
+            "{:>6}  {}  {:9}  {:16}  {}\n",
+            build.number,
+            build.asked_at,
+            build.state,
+            sanitize(build.worker.as_deref().unwrap_or("-")),
+            sanitize(&context(build)),
+        )
+    }
+
+    fn as_text(build: &QueuedBuild) -> String {
+        let missing = || "-".to_string();
+        let number = |number: Option<i64>| number.map_or_else(missing, |it| it.to_string());
+        format!(
+            "build    {}\nstate    {}\nasked    {} by {}\nended    {}\nworker   {} (taken {} times)\nrecord   {}\n\
+             request  {}\nresult   {}\n",
+            build.number,
+            build.state,
+            build.asked_at,
+            sanitize(&build.asked_by),
+            build.ended_at.clone().unwrap_or_else(missing),
+            sanitize(build.worker.as_deref().unwrap_or("-")),
+            build.attempt,
+            number(build.record),
+            sanitize(&build.request),
+            sanitize(build.result.as_deref().unwrap_or("-")),
+        )
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+mod with {
+    use super::*;
+
+    pub fn run(_: &QueueCommand, _: &Surroundings) -> Result<Outcome, Failure> {
+        Err(super::super::database::missing("praxis queue"))
+    }
+}
+
+/// Runs `praxis queue …`.
+pub fn run(command: &QueueCommand, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+    with::run(command, surroundings)
+}

@@ -1,0 +1,375 @@
+//! The real program with a real PostgreSQL: one ledger, one history and one queue for several stores.
+#![cfg(feature = "postgres")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use praxis_testkit::{Base, RealPostgres, TestDatabase};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+struct Place {
+    place: tempfile::TempDir,
+    database: TestDatabase,
+}
+
+impl Place {
+    /// A database without tables, and the files that name it.
+    fn new() -> Place {
+        let place = Place {
+            place: tempfile::tempdir().unwrap(),
+            database: RealPostgres::shared().database(),
+        };
+        Base::write(&place.path("contexts/base"));
+        place.write("contexts/app/Dockerfile", "FROM scratch\nCOPY file /\n");
+        place.write("contexts/app/file", "content");
+        place.write("contexts/broken/Dockerfile", "FROM scratch\nCOPY missing /\n");
+        place.secret("owner", &place.database.owner_url());
+        place.secret("server", &place.database.serving_url());
+        place
+    }
+
+    fn migrated() -> Place {
+        let place = Place::new();
+        let said = place.good(
+            "owner",
+            "one",
+            &[
+                "database",
+                "migrate",
+                "--serving-role",
+                &place.database.serving_role(),
+            ],
+        );
+        assert!(said.ends_with("version 0 → 1\n"), "{said}");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn secret(&self, name: &str, text: &str) {
+        self.write(name, text);
+        std::fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
+    /// The program on a store of its own, with the URL of a role.
+    fn command(&self, role: &str, store: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_praxis"));
+        command
+            .args(arguments)
+            .current_dir(self.place.path())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PRAXIS_ROOT", self.path(store))
+            .env("PRAXIS_DATABASE", self.path(role))
+            .env("USER", "tester");
+        command
+    }
+
+    fn run(&self, role: &str, store: &str, arguments: &[&str]) -> Output {
+        let output = self.command(role, store, arguments).output().unwrap();
+        let said = [output.stdout.clone(), output.stderr.clone()].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("pass-word"));
+        output
+    }
+
+    #[track_caller]
+    fn good(&self, role: &str, store: &str, arguments: &[&str]) -> String {
+        let output = self.run(role, store, arguments);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn bad(&self, role: &str, arguments: &[&str]) -> String {
+        let output = self.run(role, "one", arguments);
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn json(&self, store: &str, arguments: &[&str]) -> Value {
+        let arguments = [arguments, &["--json"]].concat();
+        serde_json::from_str(&self.good("server", store, &arguments)).unwrap()
+    }
+
+    fn worker(&self, name: &str, more: &[&str]) -> Command {
+        let arguments = [
+            "work",
+            "--context-root",
+            "contexts",
+            "--name",
+            name,
+            "--lease",
+            "3s",
+        ];
+        self.command("server", name, &[&arguments, more].concat())
+    }
+
+    /// Waits until the build has come so far.
+    fn wait_for(&self, number: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let build = self.json("one", &["queue", "show", number]);
+            if wanted(&build) {
+                return build;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{build}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn shared_ledger_and_history_of_two_stores() {
+    let place = Place::migrated();
+    for (store, name) in [("one", "first:1"), ("two", "second:1")] {
+        place.good("server", store, &["build", "-q", "-t", name, "contexts/app"]);
+        assert!(
+            !place.path(store).join("ledger").exists(),
+            "the ledger is not in the store"
+        );
+    }
+    place.good("server", "two", &["check", "contexts/app"]);
+    assert!(
+        place
+            .good("server", "three", &["ledger", "verify"])
+            .contains("3 records")
+    );
+    let log = place.json("one", &["ledger", "log"]);
+    let kinds: Vec<&str> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["check", "build", "build"]);
+    let history = place.json("one", &["history", "ls"]);
+    let tags: Vec<&Value> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["tags"][0])
+        .collect();
+    assert_eq!(tags, ["second:1", "first:1"]);
+    let shown = place.json("one", &["history", "show", history[0]["id"].as_str().unwrap()]);
+    assert_eq!(shown["tags"][0], "second:1", "a build of another store");
+    place.good("server", "one", &["ledger", "export", "-o", "export"]);
+    place.good("server", "one", &["ledger", "checkpoint", "-o", "checkpoint"]);
+    place.good("server", "one", &["ledger", "verify", "--export", "export"]);
+    place.database.sql(
+        "SET session_replication_role = replica;
+         UPDATE praxis.records SET text = replace(text, 'first', 'forged') WHERE number = 1;",
+    );
+    let output = place.run(
+        "server",
+        "two",
+        &["ledger", "verify", "--checkpoint", "checkpoint"],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&output.stdout)
+            .contains("record 1: its text is not the one that was written")
+    );
+}
+
+#[test]
+fn shared_queue_of_two_workers() {
+    let place = Place::migrated();
+    let add = |arguments: &[&str]| {
+        place
+            .good("server", "one", &[&["queue", "add"], arguments].concat())
+            .trim()
+            .to_string()
+    };
+    let done: Vec<String> = (0..4).map(|_| add(&["app", "--tag", "app:1"])).collect();
+    let broken = add(&["broken"]);
+    let outside = add(&["/etc"]);
+    let cancelled = add(&["app"]);
+    place.good("server", "one", &["queue", "cancel", &cancelled]);
+    let workers = ["one", "two"].map(|name| {
+        let mut worker = place.worker(name, &["--until-empty"]);
+        Running(worker.stderr(Stdio::null()).spawn().unwrap())
+    });
+    for mut worker in workers {
+        assert!(worker.0.wait().unwrap().success());
+    }
+    let mut digests: Vec<Value> = Vec::new();
+    for number in &done {
+        let build = place.json("one", &["queue", "show", number]);
+        assert_eq!(
+            (&build["state"], &build["attempt"]),
+            (&"done".into(), &1.into()),
+            "{build}"
+        );
+        let result: Value = serde_json::from_str(build["result"].as_str().unwrap()).unwrap();
+        digests.push(result["digest"].clone());
+    }
+    digests.dedup();
+    assert_eq!(digests.len(), 1, "one image, whoever makes it");
+    let failed = place.json("one", &["queue", "show", &broken]);
+    assert_eq!(failed["state"], "failed");
+    assert!(failed["result"].as_str().unwrap().contains("missing"), "{failed}");
+    let refused = place.json("one", &["queue", "show", &outside]);
+    assert!(refused["result"].as_str().unwrap().contains("root"), "{refused}");
+    assert_eq!(
+        place.json("one", &["queue", "show", &cancelled])["state"],
+        "cancelled"
+    );
+    assert_eq!(
+        place.json("one", &["queue", "list", "--open"]),
+        serde_json::json!([])
+    );
+    assert_eq!(place.json("two", &["queue", "list"]).as_array().unwrap().len(), 7);
+    // Four builds, one that failed, one that was refused: a record each.
+    assert!(
+        place
+            .good("server", "two", &["ledger", "verify"])
+            .contains("6 records")
+    );
+    assert!(
+        place
+            .bad("server", &["queue", "cancel", &done[0]])
+            .contains("has ended")
+    );
+}
+
+#[test]
+fn shared_queue_outlives_a_worker_that_is_killed() {
+    let place = Place::migrated();
+    place.write("contexts/slow/Dockerfile", "FROM base\nRUN sleep 4\n");
+    let arguments = [
+        "queue",
+        "add",
+        "slow",
+        "--build-context",
+        "base=oci-layout://base",
+        "-t",
+        "slow:1",
+    ];
+    let number = place.good("server", "one", &arguments).trim().to_string();
+    let mut first = Running(place.worker("first", &[]).stderr(Stdio::null()).spawn().unwrap());
+    place.wait_for(&number, |build| build["state"] == "running");
+    first.0.kill().unwrap();
+    let _second = Running(place.worker("second", &[]).stderr(Stdio::null()).spawn().unwrap());
+    let build = place.wait_for(&number, |build| !build["ended_at"].is_null());
+    assert_eq!(
+        (&build["state"], &build["worker"]),
+        (&"done".into(), &"second".into()),
+        "{build}"
+    );
+    assert_eq!(build["attempt"], 2);
+    let records = place.json("one", &["ledger", "log"]);
+    assert_eq!(
+        records.as_array().unwrap().len(),
+        1,
+        "what the dead worker did is no record"
+    );
+    assert_eq!(place.json("one", &["history", "ls"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn shared_queue_stops_a_build_that_nobody_wants() {
+    let place = Place::migrated();
+    place.write("contexts/endless/Dockerfile", "FROM base\nRUN sleep 600\n");
+    let arguments = [
+        "queue",
+        "add",
+        "endless",
+        "--build-context",
+        "base=oci-layout://base",
+    ];
+    let number = place.good("server", "one", &arguments).trim().to_string();
+    let mut worker = Running(place.worker("worker", &[]).stderr(Stdio::null()).spawn().unwrap());
+    place.wait_for(&number, |build| build["state"] == "running");
+    place.good("server", "one", &["queue", "cancel", &number]);
+    let build = place.wait_for(&number, |build| !build["ended_at"].is_null());
+    assert_eq!(build["state"], "cancelled", "{build}");
+    // SIGTERM ends a worker that has nothing at hand.
+    let pid = worker.0.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    assert!(worker.0.wait().unwrap().success());
+}
+
+#[test]
+fn shared_books_are_refused_where_they_would_not_hold() {
+    let place = Place::new();
+    let said = place.bad("server", &["ledger", "verify"]);
+    assert!(
+        said.contains("has no tables of praxis: its owner runs praxis database migrate"),
+        "{said}"
+    );
+    place.good(
+        "owner",
+        "one",
+        &[
+            "database",
+            "migrate",
+            "--serving-role",
+            &place.database.serving_role(),
+        ],
+    );
+    let again = place.good("owner", "one", &["database", "migrate"]);
+    assert!(again.contains("of version 1 already"), "{again}");
+    for arguments in [
+        &["ledger", "verify"][..],
+        &["build", "-q", "contexts/app"],
+        &["queue", "list"],
+    ] {
+        let said = place.bad("owner", arguments);
+        assert!(said.contains("owns the tables or is a superuser"), "{said}");
+    }
+    place.write("open", &place.database.serving_url());
+    std::fs::set_permissions(place.path("open"), PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(place.bad("open", &["queue", "list"]).contains("chmod 0600"));
+    place.secret(
+        "far",
+        "postgresql://u:secret-pass-word@db.example/praxis?sslmode=disable",
+    );
+    assert!(
+        place
+            .bad("far", &["queue", "list"])
+            .contains("sslmode=verify-full")
+    );
+    let run = |url: Option<&str>| {
+        let mut command = place.command("server", "one", &["--database", "env://URL", "queue", "list"]);
+        url.map(|url| command.env("URL", url));
+        command.output().unwrap()
+    };
+    assert!(run(Some(&place.database.serving_url())).status.success());
+    let unset = run(None);
+    assert_eq!(unset.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unset.stderr).contains("env://URL: it is not set"));
+    place
+        .database
+        .sql("INSERT INTO praxis.migrations (version) VALUES (7)");
+    let said = place.bad("server", &["queue", "list"]);
+    assert!(
+        said.contains("of version 7, this praxis knows version 1: use a later praxis"),
+        "{said}"
+    );
+}
