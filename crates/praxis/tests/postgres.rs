@@ -1,13 +1,14 @@
 //! The real program with a real PostgreSQL: one ledger, one history and one queue for several stores.
 #![cfg(feature = "postgres")]
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use praxis_testkit::{Base, RealPostgres, TestDatabase};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -240,10 +241,7 @@ fn shared_queue_of_two_workers() {
         place.json("one", &["queue", "show", &cancelled])["state"],
         "cancelled"
     );
-    assert_eq!(
-        place.json("one", &["queue", "list", "--open"]),
-        serde_json::json!([])
-    );
+    assert_eq!(place.json("one", &["queue", "list", "--open"]), json!([]));
     assert_eq!(place.json("two", &["queue", "list"]).as_array().unwrap().len(), 7);
     // Four builds, one that failed, one that was refused: a record each.
     assert!(
@@ -313,6 +311,69 @@ fn shared_queue_stops_a_build_that_nobody_wants() {
     let pid = worker.0.id().to_string();
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
     assert!(worker.0.wait().unwrap().success());
+}
+
+/// What the tool `build` says to a call over standard input and output.
+fn call_build(place: &Place, arguments: &Value) -> Value {
+    let serve = ["serve", "--queue", "--context-root", "contexts"];
+    let mut server = place.command("server", "front", &serve);
+    let mut server = server
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let mut output = BufReader::new(server.stdout.take().unwrap());
+    let _server = Running(server);
+    for message in [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
+            "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "build", "arguments": arguments}}),
+    ] {
+        writeln!(input, "{message}").unwrap();
+    }
+    loop {
+        let mut line = String::new();
+        assert!(output.read_line(&mut line).unwrap() > 0, "the server ended");
+        let message: Value = serde_json::from_str(&line).unwrap();
+        if message["id"] == 2 {
+            return message["result"].clone();
+        }
+    }
+}
+
+#[test]
+fn shared_queue_makes_the_builds_of_a_server() {
+    let place = Place::migrated();
+    let refused = call_build(&place, &json!({"context": "/etc"}));
+    assert_eq!(refused["isError"], true, "{refused}");
+    assert_eq!(
+        place.json("one", &["queue", "list"]),
+        json!([]),
+        "what the server refuses is not queued"
+    );
+    let _worker = Running(place.worker("back", &[]).stderr(Stdio::null()).spawn().unwrap());
+    let done = call_build(&place, &json!({"context": "app", "tags": ["app:1"]}));
+    assert_eq!(done["structuredContent"]["status"], "done", "{done}");
+    let failed = call_build(&place, &json!({"context": "broken"}));
+    assert_eq!(
+        (&failed["isError"], &failed["structuredContent"]["status"]),
+        (&json!(true), &json!("failed")),
+        "{failed}"
+    );
+    let queued = place.json("one", &["queue", "list"]);
+    let workers: Vec<&Value> = queued
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["worker"])
+        .collect();
+    assert_eq!(workers, ["back", "back"]);
+    // The server's own store made nothing, and knows the build all the same.
+    let id = done["structuredContent"]["build"].as_str().unwrap();
+    assert_eq!(place.json("front", &["history", "show", id])["status"], "done");
 }
 
 #[test]

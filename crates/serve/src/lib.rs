@@ -23,6 +23,6 @@ pub use policy::Policy;
 pub use praxis_reach::{Destination, Network, Reach};
 pub use roots::Roots;
 pub use tier::Tier;
-pub use toolbox::{Call, Caller, DoctorFinding, Machine, Toolbox};
+pub use toolbox::{Builders, Call, Caller, DoctorFinding, Machine, Toolbox};
 pub use tools::{Done, Tool, Tools};
 pub use untrusted::Untrusted;

@@ -8,9 +8,10 @@ use praxis_engine::{Engine, Events, RegistryAccess, Site};
 use praxis_registry::{CredentialSources, Settings};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::tally::Tally;
-use crate::{Policy, Tier, ToolError, ToolErrorKind};
+use crate::{Done, Policy, Tier, ToolError, ToolErrorKind};
 
 /// The engine, the server's policy, and what the machine lends.
 pub struct Toolbox {
@@ -20,6 +21,7 @@ pub struct Toolbox {
     pub(crate) tally: Tally,
     jobs: AtomicUsize,
     flags: Mutex<Vec<Weak<AtomicBool>>>,
+    pub(crate) builders: Option<Box<dyn Builders>>,
 }
 
 /// What the machine lends to builds, and says of itself.
@@ -66,6 +68,16 @@ pub struct Call<'a> {
     pub cancel: Arc<AtomicBool>,
 }
 
+/// Others, who make the builds of a server.
+pub trait Builders: Send + Sync {
+    /// Has a build made and waits for its end. The arguments are those of the tool `build`, which this server would
+    /// take.
+    ///
+    /// # Errors
+    /// What the tool says, or that nobody could be asked.
+    fn build(&self, arguments: &Value, call: &Call<'_>) -> Result<Done, ToolError>;
+}
+
 /// A place among the jobs of a server; given back when dropped.
 pub(crate) struct Place<'a>(&'a AtomicUsize);
 
@@ -85,6 +97,16 @@ impl Toolbox {
             tally: Tally::default(),
             jobs: AtomicUsize::new(0),
             flags: Mutex::default(),
+            builders: None,
+        }
+    }
+
+    /// The same, with builds made by others.
+    #[must_use]
+    pub fn with_builders(self, builders: Box<dyn Builders>) -> Toolbox {
+        Toolbox {
+            builders: Some(builders),
+            ..self
         }
     }
 

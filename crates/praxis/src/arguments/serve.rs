@@ -26,6 +26,9 @@ pub struct ServeOptions {
     /// 10.0.0.0/8; may be repeated. Without it images, contexts and ADD come from public addresses alone.
     #[arg(long, value_name = "PLACE")]
     pub allow_address: Vec<Destination>,
+    /// Put builds into the queue of --database, where praxis work takes them, instead of making them here.
+    #[arg(long)]
+    pub queue: bool,
     /// Builds and tests at once; more are turned away.
     #[arg(long, value_name = "NUMBER", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_jobs: u16,

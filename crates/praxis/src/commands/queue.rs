@@ -1,14 +1,19 @@
 //! `praxis queue`.
 
+use praxis_serve::Builders;
+
 use super::{Outcome, Surroundings};
 use crate::arguments::QueueCommand;
 use crate::failure::Failure;
 
 #[cfg(feature = "postgres")]
 mod with {
+    use std::sync::atomic::Ordering;
+    use std::sync::{Mutex, PoisonError};
     use std::time::Duration;
 
-    use praxis_database::{Cancelled, Queue, QueuedBuild};
+    use praxis_database::{Cancelled, DatabaseError, Queue, QueuedBuild};
+    use praxis_serve::{Call, Done, ToolError, ToolErrorKind};
     use serde_json::{Map, Value, json};
 
     use super::super::{database, result, write_stdout};
@@ -90,6 +95,65 @@ mod with {
         Ok(request)
     }
 
+    /// Builds that a server puts into the queue, and waits for.
+    struct Queued(Mutex<Queue>);
+
+    pub fn builders(surroundings: &Surroundings) -> Result<Box<dyn Builders>, Failure> {
+        let queue = Queue::open(database::needed(surroundings)?)?;
+        Ok(Box::new(Queued(Mutex::new(queue))))
+    }
+
+    impl Queued {
+        fn ask<T>(
+            &self,
+            ask: impl FnOnce(&mut Queue) -> Result<T, DatabaseError>,
+        ) -> Result<T, DatabaseError> {
+            ask(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    impl Builders for Queued {
+        fn build(&self, arguments: &Value, call: &Call<'_>) -> Result<Done, ToolError> {
+            let told = |error: DatabaseError| ToolError::new(ToolErrorKind::Busy, error.to_string());
+            let request = arguments.to_string();
+            let number = self
+                .ask(|queue| queue.add(&request, &call.caller.name))
+                .map_err(told)?;
+            let (mut pause, mut asked) = (PAUSES[0], false);
+            loop {
+                std::thread::sleep(pause);
+                pause = PAUSES[1].min(pause * 2);
+                if !asked && call.cancel.load(Ordering::Relaxed) {
+                    asked = self.ask(|queue| queue.cancel(number)).is_ok();
+                }
+                match self.ask(|queue| queue.build(number)) {
+                    Ok(build) if build.ended_at.is_some() => return done(&build),
+                    Ok(_) => {}
+                    // The build is in the queue: what came of it is there when the database is.
+                    Err(error) if error.is_passing() => {}
+                    Err(error) => return Err(told(error)),
+                }
+            }
+        }
+    }
+
+    /// What the tool said that a worker called.
+    fn done(build: &QueuedBuild) -> Result<Done, ToolError> {
+        let result = build.result.as_deref().unwrap_or_default();
+        let value = serde_json::from_str(result).ok().filter(Value::is_object);
+        match (value, build.state.as_str()) {
+            (Some(value), state) => Ok(Done {
+                value,
+                failed: state != "done",
+            }),
+            (None, "cancelled") => Err(ToolError::new(
+                ToolErrorKind::Cancelled,
+                "the build was cancelled",
+            )),
+            (None, _) => Err(ToolError::new(ToolErrorKind::Failed, result)),
+        }
+    }
+
     fn pairs(flag: &str, given: &[String]) -> Result<Map<String, Value>, Failure> {
         let pair = |text: &String| match text.split_once('=') {
             Some((name, value)) => Ok((name.into(), value.into())),
@@ -138,9 +202,18 @@ mod with {
 mod with {
     use super::*;
 
+    pub fn builders(_: &Surroundings) -> Result<Box<dyn Builders>, Failure> {
+        Err(super::super::database::missing("--queue"))
+    }
+
     pub fn run(_: &QueueCommand, _: &Surroundings) -> Result<Outcome, Failure> {
         Err(super::super::database::missing("praxis queue"))
     }
+}
+
+/// The queue, as who makes the builds of a server.
+pub fn builders(surroundings: &Surroundings) -> Result<Box<dyn Builders>, Failure> {
+    with::builders(surroundings)
 }
 
 /// Runs `praxis queue …`.

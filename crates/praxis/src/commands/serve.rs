@@ -49,7 +49,11 @@ fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbo
         most_jobs: options.max_jobs.into(),
         longest_job: options.job_timeout,
     };
-    toolbox_with(policy, surroundings, None)
+    let toolbox = toolbox_with(policy, surroundings, None)?;
+    match options.queue {
+        true => Ok(toolbox.with_builders(super::queue::builders(surroundings)?)),
+        false => Ok(toolbox),
+    }
 }
 
 /// The same for a policy, and with books of the caller's if it has its own.

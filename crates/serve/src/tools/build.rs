@@ -14,6 +14,9 @@ use super::{About, Effect, Outcome, RUNS, Tool};
 use crate::deadline::Deadline;
 use crate::{Call, Tier, ToolError, ToolErrorKind, Toolbox, Untrusted};
 
+/// The name of the tool.
+pub(super) const NAME: &str = "build";
+
 /// Bytes of a failed step's output that the result holds; `log` has all of it.
 const TAIL: usize = 8 << 10;
 
@@ -108,7 +111,7 @@ impl Outcome for BuildOutput {
 
 pub(super) fn tool() -> Tool {
     About {
-        name: "build",
+        name: NAME,
         title: "Build an image",
         description: "Builds a Dockerfile into the store of this server: pinned, without root, by the server's policy. \
                       The result has the digest, or where and why it failed. Cannot push, and takes no secrets.",
@@ -120,6 +123,17 @@ pub(super) fn tool() -> Tool {
         },
     }
     .tool(build)
+}
+
+/// Whether this server would take the build.
+pub(super) fn check(
+    toolbox: &Toolbox,
+    arguments: &serde_json::Value,
+    call: &Call<'_>,
+) -> Result<(), ToolError> {
+    let input = BuildInput::deserialize(arguments);
+    let input = input.map_err(|error| ToolError::arguments(format!("{NAME}: {error}")))?;
+    request(toolbox, &input, call).map(drop)
 }
 
 fn build(toolbox: &Toolbox, input: BuildInput, call: &Call<'_>) -> Result<BuildOutput, ToolError> {

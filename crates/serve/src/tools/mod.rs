@@ -190,7 +190,13 @@ impl Tools {
             )));
         }
         let started = Instant::now();
-        let done = refuse_reserved(&arguments).and_then(|()| (tool.run)(toolbox, arguments, call));
+        let done = refuse_reserved(&arguments).and_then(|()| match &toolbox.builders {
+            Some(builders) if tool.name == build::NAME => {
+                build::check(toolbox, &arguments, call)?;
+                builders.build(&arguments, call)
+            }
+            _ => (tool.run)(toolbox, arguments, call),
+        });
         let outcome = match &done {
             Ok(done) if done.failed => ToolErrorKind::Failed.name(),
             Ok(_) => "done",
