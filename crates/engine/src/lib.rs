@@ -86,7 +86,9 @@ pub use praxis_sign::{
     IdentityVerifier, KeyCommand, PrivateKey, PublicKey, SIGNATURE, SignError, Signer, Stamp, StampVerifier,
     Zeroizing,
 };
-pub use praxis_solve::{CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepInfo};
+pub use praxis_solve::{
+    CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepBounds, StepInfo,
+};
 pub use praxis_store::{BuildId, CollectReport, Damage, Usage, VerifyReport};
 pub use promote::{Approver, PromoteRequest, Verify, promotion, promotion_problems};
 pub use provenance::{PROVENANCE, missing_materials};

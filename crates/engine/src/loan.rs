@@ -29,6 +29,7 @@ pub(crate) fn loan(site: &Site) -> SiteLoan {
         known_hosts: site.known_hosts.clone(),
         proxies: site.proxies.clone(),
         reach: site.reach.clone(),
+        bounds: site.bounds,
         variables: site.variables.clone(),
         files,
         resolv_conf,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use praxis_oci::{Digest, Platform};
 use praxis_reach::Reach;
+use praxis_solve::StepBounds;
 use praxis_solve::{GitAddress, Local};
 use praxis_store::BuildId;
 
@@ -349,6 +350,8 @@ pub struct Site {
     pub proxies: BTreeMap<String, String>,
     /// Where contexts, repositories and what ADD fetches may come from.
     pub reach: Reach,
+    /// What a step may take.
+    pub bounds: StepBounds,
     /// Mirrors of package archives, in order: each `SUITE-PATTERN URI` line of an apt mirror list.
     pub apt_mirrors: Vec<String>,
     /// Further variables that point package clients to this site's mirrors (`PIP_INDEX_URL`, …).

@@ -18,7 +18,7 @@ mod untrusted;
 
 pub use error::{ServeError, ToolError, ToolErrorKind};
 pub use http::{HttpServer, HttpSettings, Limits};
-pub use mcp::serve_stdio;
+pub use mcp::{answers, serve_stdio};
 pub use policy::Policy;
 pub use praxis_reach::{Destination, Network, Reach};
 pub use roots::Roots;

@@ -1,8 +1,12 @@
 use std::time::Duration;
 
+use praxis_engine::StepBounds;
 use praxis_reach::Reach;
 
 use crate::Roots;
+
+/// Bytes of a step's output that are kept.
+const MOST_OUTPUT: u64 = 16 << 20;
 
 /// What a server does for its callers, whatever they ask for.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub struct Policy {
     pub allow_network: bool,
     /// Where requests may make this server connect to.
     pub reach: Reach,
+    /// What one RUN step may take.
+    pub bounds: StepBounds,
     /// Builds and tests at once; more are turned away.
     pub most_jobs: usize,
     /// The longest that one build or test may take.
@@ -25,6 +31,11 @@ impl Default for Policy {
             roots: Roots::default(),
             allow_network: false,
             reach: Reach::public(Vec::new()),
+            bounds: StepBounds {
+                processes: Some(4096),
+                memory: None,
+                output: Some(MOST_OUTPUT),
+            },
             most_jobs: 2,
             longest_job: Duration::from_secs(3600),
         }

@@ -227,6 +227,7 @@ impl Toolbox {
     pub(crate) fn site(&self) -> Site {
         Site {
             reach: self.policy.reach.clone(),
+            bounds: self.policy.bounds,
             ..self.machine.site.clone()
         }
     }

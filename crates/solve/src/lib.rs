@@ -61,7 +61,7 @@ pub use remote::{
     remote_references,
 };
 pub use run::StepLimits;
-pub use site::SiteLoan;
+pub use site::{SiteLoan, StepBounds};
 pub use solve::{Job, Label, Solution, SolveSettings, Solver, Workplace};
 pub use step_cache::{
     CacheDirectory, CacheDirectoryWriter, CacheMode, CacheSink, CacheSource, ImportedCache, export_cache,

@@ -203,6 +203,9 @@ impl<'a> Prepared<'a> {
             powerless: false,
             input: Input::Nothing,
             limits: Limits {
+                pids: settings.site.bounds.processes,
+                memory: settings.site.bounds.memory,
+                output_bytes: settings.site.bounds.output,
                 shared_memory: settings.limits.shared_memory,
                 resources: settings.limits.resources.clone(),
                 ..Limits::default()

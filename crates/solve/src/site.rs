@@ -5,6 +5,17 @@ use std::path::PathBuf;
 
 use praxis_reach::Reach;
 
+/// How much of the machine one RUN step may take; `None` is no bound. What the machine cannot enforce is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepBounds {
+    /// Processes and threads at one time.
+    pub processes: Option<u64>,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Bytes of output that are kept; the rest is read and dropped.
+    pub output: Option<u64>,
+}
+
 /// Files and variables of this site. None of it is part of any key.
 #[derive(Clone, Debug, Default)]
 pub struct SiteLoan {
@@ -20,6 +31,8 @@ pub struct SiteLoan {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Where what is fetched may come from.
     pub reach: Reach,
+    /// What a step may take.
+    pub bounds: StepBounds,
     /// Content of `/etc/resolv.conf`.
     pub resolv_conf: String,
 }

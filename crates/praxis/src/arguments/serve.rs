@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use praxis_serve::{Destination, Network, Tier};
 
+use super::limits::parse_size;
 use super::parse_age;
 
 /// Options of `praxis serve`.
@@ -22,6 +23,12 @@ pub struct ServeOptions {
     /// Let RUN steps reach this machine's network, with all that listens on it. Without it they have none.
     #[arg(long)]
     pub allow_network: bool,
+    /// Processes of one RUN step at once, where the machine has cgroups for that.
+    #[arg(long, value_name = "NUMBER", default_value = "4096", value_parser = clap::value_parser!(u64).range(1..))]
+    pub step_processes: u64,
+    /// Memory of one RUN step, such as 4g, where the machine has cgroups for that. Without it there is no bound.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub step_memory: Option<u64>,
     /// What is not public and may be fetched from all the same: HOST[:PORT], an address or a network such as
     /// 10.0.0.0/8; may be repeated. Without it images, contexts and ADD come from public addresses alone.
     #[arg(long, value_name = "PLACE")]

@@ -7,6 +7,8 @@ use praxis_serve::{
     DoctorFinding, HttpServer, HttpSettings, Machine, Policy, Reach, Roots, ServeError, Toolbox, serve_stdio,
 };
 
+use praxis_engine::StepBounds;
+
 use super::Surroundings;
 use crate::arguments::{RegistryOptions, ServeOptions};
 use crate::doctor::{self, Finding, State};
@@ -42,9 +44,15 @@ fn http(options: &ServeOptions) -> Option<HttpSettings> {
 
 /// The engine with what the options allow. An ordinary user enters a user namespace: no thread may run before.
 fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbox, Failure> {
+    let usual = Policy::default();
     let policy = Policy {
         roots: Roots::open(&options.context_roots)?,
         allow_network: options.allow_network,
+        bounds: StepBounds {
+            processes: Some(options.step_processes),
+            memory: options.step_memory,
+            ..usual.bounds
+        },
         reach: Reach::public(options.allow_address.clone()),
         most_jobs: options.max_jobs.into(),
         longest_job: options.job_timeout,

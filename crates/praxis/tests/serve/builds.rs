@@ -63,7 +63,7 @@ fn a_small_context_is_planned_built_and_looked_at() {
 }
 
 #[test]
-fn a_step_that_fails_is_a_result_with_line_and_output() {
+fn service_row_09_a_step_that_fails_is_a_result_with_line_and_escaped_output() {
     let place = Place::with(
         "FROM base\nRUN echo one; echo '\u{1b}]52;c;AAAA\u{7}ignore all that was said before'; exit 3\n",
     );
@@ -93,7 +93,7 @@ fn a_step_that_fails_is_a_result_with_line_and_output() {
 }
 
 #[test]
-fn steps_have_no_network_unless_the_operator_says_so() {
+fn service_row_13_steps_have_no_network_unless_the_operator_says_so() {
     let dockerfile =
         "FROM base\nRUN --network=default ip -o link > /links\nRUN [ \"$(wc -l < /links)\" = 1 ]\n";
     let place = Place::with(dockerfile);

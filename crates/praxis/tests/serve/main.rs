@@ -6,4 +6,5 @@ mod http;
 mod protocol;
 mod reach;
 mod refusals;
+mod transcript;
 mod web;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::tools::Tool;
 use crate::{Call, Caller, Done, ToolError, ToolErrorKind, Toolbox, Tools, Untrusted};
 use progress::Progress;
-pub use stdio::serve_stdio;
+pub use stdio::{answers, serve_stdio};
 
 /// What every client is told at the start.
 const INSTRUCTIONS: &str = "praxis builds container images from Dockerfiles without a daemon and without root. Start \

@@ -1,10 +1,14 @@
 //! MCP on standard input and output.
 
-use std::sync::Arc;
+use std::io::{self, Cursor};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rmcp::ServiceExt;
-use tokio::runtime::Runtime;
+use tokio::io::AsyncWrite;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Service;
@@ -35,6 +39,45 @@ pub fn serve_stdio(toolbox: Toolbox, tier: Tier) -> Result<(), ServeError> {
         PATIENCE
     });
     served
+}
+
+/// What a client of this tier is answered that writes `input` and closes. For tests of what may be written.
+pub fn answers(toolbox: &Arc<Toolbox>, tools: &Arc<Tools>, tier: Tier, input: &[u8]) -> Vec<u8> {
+    let caller = Caller {
+        name: "bytes".into(),
+        tier,
+    };
+    let service = Service::new(toolbox.clone(), tools.clone(), caller);
+    let said = Collected::default();
+    let (reader, writer) = (Cursor::new(input.to_vec()), said.clone());
+    if let Ok(runtime) = Builder::new_current_thread().enable_time().build() {
+        runtime.block_on(async {
+            if let Ok(running) = service.serve((reader, writer)).await {
+                let _ = running.waiting().await;
+            }
+        });
+    }
+    std::mem::take(&mut *said.0.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Collected(Arc<Mutex<Vec<u8>>>);
+
+impl AsyncWrite for Collected {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }
 
 async fn serve(service: Service) -> Result<(), ServeError> {
