@@ -14,6 +14,7 @@ mod tally;
 mod tier;
 mod toolbox;
 mod tools;
+mod traces;
 mod untrusted;
 
 pub use error::{ServeError, ToolError, ToolErrorKind};

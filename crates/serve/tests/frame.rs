@@ -9,9 +9,11 @@ use praxis_serve::{Machine, Policy, Roots, Tier, Toolbox, Tools, answers};
 static SERVER: LazyLock<(Arc<Toolbox>, Arc<Tools>)> = LazyLock::new(|| {
     let place = std::env::temp_dir().join(format!("praxis-frame-{}", std::process::id()));
     std::fs::create_dir_all(place.join("ctx")).expect("a directory");
+    let root = place.join("store");
     let settings = praxis_engine::Settings {
-        root: place.join("store"),
+        books: praxis_engine::own_books(&root),
         owns_ids: false,
+        root,
     };
     let engine = praxis_engine::Engine::open(settings).expect("a store");
     let policy = Policy {

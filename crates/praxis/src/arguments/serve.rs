@@ -71,6 +71,9 @@ pub struct ServeOptions {
     /// Requests of one client at once; more are turned away. An open stream is one.
     #[arg(long, value_name = "NUMBER", default_value = "32", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub max_requests: u16,
+    /// Send traces to a collector that speaks OTLP over HTTP, such as http://127.0.0.1:4318.
+    #[arg(long, value_name = "URL", requires = "http")]
+    pub otlp: Option<String>,
     /// How long calls may go on after SIGTERM.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_age)]
     pub drain_timeout: Duration,

@@ -37,6 +37,7 @@ fn http(options: &ServeOptions) -> Option<HttpSettings> {
     settings.proxies = options.behind_proxy.clone();
     settings.hosts = options.allow_host.clone();
     settings.origins = options.allow_origin.clone();
+    settings.otlp = options.otlp.clone();
     settings.limits.requests = options.max_requests.into();
     settings.limits.drain = options.drain_timeout;
     Some(settings)

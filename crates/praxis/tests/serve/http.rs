@@ -5,6 +5,7 @@ use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use praxis_testkit::{WebAnswer, WebServer};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -744,5 +745,74 @@ fn service_row_16_there_is_no_way_to_a_key() {
     assert_eq!(failed["structuredContent"]["status"], "failed", "{failed}");
     for path in ["/sign", "/v2/", "/keys", "/push"] {
         assert_eq!(server.get(ADMIN, path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn traces_hold_names_and_times_and_nothing_that_was_said() {
+    let collector = WebServer::start(|_| WebAnswer::body("{}"));
+    let place = place();
+    let endpoint = format!("http://{}", collector.authority());
+    let server = Server::start(&place, &["--otlp", &endpoint]);
+    let session = server.greet(BUILDER);
+    let token = bearer(BUILDER);
+    let headers = [
+        ("authorization", token.as_str()),
+        JSON,
+        ACCEPT,
+        ("mcp-session-id", &session),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+    ];
+    let body = call(
+        7,
+        "build",
+        json!({"context": "app", "build_args": {"CANARY": "yellow"}}),
+    )
+    .to_string();
+    assert_eq!(
+        server
+            .request("POST", "/mcp?canary", &headers, body.as_bytes())
+            .status,
+        200
+    );
+    let started = Instant::now();
+    let spans = loop {
+        let sent = collector.requests();
+        let spans: Vec<Value> = sent
+            .iter()
+            .flat_map(|sent| {
+                assert_eq!((sent.method.as_str(), sent.path.as_str()), ("POST", "/v1/traces"));
+                let message: Value = serde_json::from_slice(&sent.body).unwrap();
+                message["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                    .as_array()
+                    .unwrap()
+                    .clone()
+            })
+            .filter(|span| span["traceId"] == "0af7651916cd43dd8448eb211c80319c")
+            .collect();
+        if spans.len() == 2 {
+            break spans;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{spans:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let named = |name: &str| {
+        spans
+            .iter()
+            .find(|span| span["name"] == name)
+            .unwrap_or_else(|| panic!("{spans:?}"))
+    };
+    let (outer, inner) = (named("POST /mcp"), named("tool build"));
+    assert_eq!(outer["parentSpanId"], "b7ad6b7169203331");
+    assert_eq!(inner["parentSpanId"], outer["spanId"]);
+    assert!(inner["attributes"].to_string().contains("\"builder\""), "{inner}");
+    for sent in collector.requests() {
+        let said = String::from_utf8_lossy(&sent.body).into_owned();
+        for secret in [BUILDER, "yellow", "canary", session.as_str()] {
+            assert!(!said.contains(secret), "{secret}: {said}");
+        }
     }
 }

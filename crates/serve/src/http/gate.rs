@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::clients::Client;
+use crate::traces::{Span, TraceContext};
 
 /// Asked by programs that know no name of this server, and answered without anything worth a secret.
 pub(super) const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
@@ -49,7 +50,9 @@ pub(crate) fn refusal(status: StatusCode, why: &str) -> Response {
 type Checked = Result<(), (StatusCode, &'static str)>;
 
 /// The outer gate, for every request.
-pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let span = shared.traces.as_ref().map(|_| begin(&mut request));
+    let method = request.method().clone();
     let checked = framing(request.headers()).and_then(|()| match HEALTH.contains(&request.uri().path()) {
         true => Ok(()),
         false => place(&shared, &request),
@@ -58,8 +61,31 @@ pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: 
         Ok(()) => next.run(request).await,
         Err((status, why)) => refusal(status, why),
     };
+    if let Some((traces, span)) = shared.traces.as_ref().zip(span) {
+        let status = response.status();
+        let attributes = [
+            ("http.request.method", method.as_str().into()),
+            ("http.response.status_code", status.as_u16().into()),
+        ];
+        traces.end(span, status.is_server_error(), &attributes);
+    }
     shared.metrics.answered(response.status());
     response
+}
+
+/// Begins the span of a request, and lets what it calls know. A path is what a client says: only the known ones are names.
+fn begin(request: &mut Request) -> Span {
+    let parent = request
+        .headers()
+        .get("traceparent")
+        .and_then(|parent| parent.to_str().ok());
+    let path = ["/mcp", "/metrics", "/healthz", "/readyz"]
+        .into_iter()
+        .find(|path| *path == request.uri().path());
+    let name = format!("{} {}", request.method(), path.unwrap_or("/…"));
+    let span = Span::of_request(name, parent.and_then(TraceContext::read));
+    request.extensions_mut().insert(span.context());
+    span
 }
 
 /// A length that is said once and by one header: nothing between client and server can read it otherwise.

@@ -20,6 +20,7 @@ use super::presence::Presence;
 use super::settings::Limits;
 use super::{Shared, body};
 use crate::mcp::Service;
+use crate::traces::Traces;
 use crate::{Toolbox, Tools};
 
 const SESSION: &str = "mcp-session-id";
@@ -40,6 +41,7 @@ impl Face {
         toolbox: &Arc<Toolbox>,
         tools: &Arc<Tools>,
         limits: &Limits,
+        traces: Option<Traces>,
         end: &CancellationToken,
     ) -> Face {
         let mut sessions = LocalSessionManager::default();
@@ -51,7 +53,7 @@ impl Face {
             .disable_allowed_hosts()
             .with_max_request_body_bytes(limits.message)
             .with_cancellation_token(end.clone());
-        let service = Service::new(toolbox.clone(), tools.clone(), client.caller());
+        let service = Service::new(toolbox.clone(), tools.clone(), client.caller()).traced(traces);
         Face {
             service: StreamableHttpService::new(move || Ok(service.clone()), sessions.clone(), config),
             presence: Presence::new(limits.reconnect, sessions.clone()),

@@ -66,6 +66,16 @@ pub(super) async fn show(State(shared): State<Shared>) -> impl IntoResponse {
         "Connections that are open.",
         count,
     );
+    if let Some(traces) = &shared.traces {
+        let help = "Spans that could not be sent.";
+        one(
+            &mut text,
+            "praxis_spans_dropped_total",
+            "counter",
+            help,
+            traces.dropped(),
+        );
+    }
     let mut sessions = 0;
     for face in shared.faces.values() {
         sessions += face.sessions().await as u64;

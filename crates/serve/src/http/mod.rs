@@ -27,6 +27,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::traces::Traces;
 use crate::{ServeError, Toolbox, Tools};
 use clients::Clients;
 use mcp::Face;
@@ -116,10 +117,11 @@ impl HttpServer {
         let streams = CancellationToken::new();
         let limits = self.settings.limits;
         let tools = Arc::new(Tools::default());
+        let traces = self.settings.otlp.as_deref().map(Traces::start).transpose()?;
         let face = |client: &Arc<clients::Client>| {
             (
                 client.name.clone(),
-                Face::new(client, &toolbox, &tools, &limits, &streams),
+                Face::new(client, &toolbox, &tools, &limits, traces.clone(), &streams),
             )
         };
         let shared = Shared::new(shared::Inner {
@@ -127,6 +129,7 @@ impl HttpServer {
             toolbox: toolbox.clone(),
             clients: self.clients,
             metrics: Metrics::default(),
+            traces: traces.clone(),
             limits,
             settings: self.settings,
             hosts,

@@ -23,6 +23,8 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Where pages may come from that call this server, beside its own: `https://HOST[:PORT]`.
     pub origins: Vec<String>,
+    /// Where traces are sent, such as `http://127.0.0.1:4318`: a collector that speaks OTLP over HTTP.
+    pub otlp: Option<String>,
     /// How much at once, how large, how long.
     pub limits: Limits,
 }
@@ -77,6 +79,7 @@ impl HttpSettings {
             proxies: Vec::new(),
             hosts: Vec::new(),
             origins: Vec::new(),
+            otlp: None,
             limits: Limits::default(),
         }
     }

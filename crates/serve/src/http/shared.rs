@@ -9,6 +9,7 @@ use super::mcp::Face;
 use super::metrics::Metrics;
 use super::settings::{HttpSettings, Limits};
 use crate::Toolbox;
+use crate::traces::Traces;
 
 /// What all requests work with.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ pub(crate) struct Inner {
     /// MCP for each client, by its name: nobody finds the sessions of others.
     pub faces: BTreeMap<String, Face>,
     pub metrics: Metrics,
+    pub traces: Option<Traces>,
     pub limits: Limits,
     pub settings: HttpSettings,
     /// What `Host` may say, in lower case.

@@ -17,6 +17,7 @@ use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
 
 use crate::tools::Tool;
+use crate::traces::{Span, TraceContext, Traces};
 use crate::{Call, Caller, Done, ToolError, ToolErrorKind, Toolbox, Tools, Untrusted};
 use progress::Progress;
 pub use stdio::{answers, serve_stdio};
@@ -33,6 +34,7 @@ pub(crate) struct Service {
     toolbox: Arc<Toolbox>,
     tools: Arc<Tools>,
     caller: Caller,
+    traces: Option<Traces>,
 }
 
 impl Service {
@@ -41,6 +43,30 @@ impl Service {
             toolbox,
             tools,
             caller,
+            traces: None,
+        }
+    }
+
+    /// The same, and calls are told to a collector.
+    pub fn traced(self, traces: Option<Traces>) -> Service {
+        Service { traces, ..self }
+    }
+
+    /// Tells the collector of a call that ended.
+    fn told(&self, span: Option<Span>, tool: &str, done: &Result<Done, ToolError>) {
+        if let Some((traces, span)) = self.traces.as_ref().zip(span) {
+            let outcome = match done {
+                Ok(done) if done.failed => ToolErrorKind::Failed.name(),
+                Ok(_) => "done",
+                Err(error) => error.kind.name(),
+            };
+            let client = self.caller.name.as_str();
+            let attributes = [
+                ("praxis.tool", tool.into()),
+                ("praxis.outcome", outcome.into()),
+                ("praxis.client", client.into()),
+            ];
+            traces.end(span, outcome != "done", &attributes);
         }
     }
 
@@ -107,6 +133,13 @@ impl ServerHandler for Service {
             ));
         }
         let arguments = Value::Object(request.arguments.unwrap_or_default());
+        let parent = context.extensions.get::<axum::http::request::Parts>();
+        let parent = parent.and_then(|parts| parts.extensions.get::<TraceContext>().copied());
+        let span = self
+            .traces
+            .as_ref()
+            .map(|_| Span::inside(format!("tool {name}"), parent));
+        let tool = name.clone();
         let cancel = self.toolbox.flag();
         let progress = Progress::start(&context);
         let (service, flag, events) = (self.clone(), cancel.clone(), progress.events());
@@ -121,6 +154,7 @@ impl ServerHandler for Service {
             })
             .await?;
         progress.finish().await;
+        self.told(span, &tool, &done);
         Ok(match done {
             Ok(done) => result(done),
             Err(error) => failure(&error),
