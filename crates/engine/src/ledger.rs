@@ -34,6 +34,14 @@ pub fn record_time() -> String {
 }
 
 impl Engine {
+    /// The ledger, to be read; nothing if there is none yet.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn ledger(&self) -> Result<Option<praxis_ledger::Ledger>, EngineError> {
+        Ok(self.settings.books.read()?)
+    }
+
     /// Writes a record.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ pub use graph::{
 };
 pub use history::{
     BuildHolding, BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep,
-    StepHolding, StepStatus,
+    Recorder, StepHolding, StepStatus,
 };
 pub use inspect::{ImageDescription, ImageDifference, LayerPair};
 pub use ledger::{ledger_file, own_books, record_time};

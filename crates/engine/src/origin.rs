@@ -473,6 +473,16 @@ pub struct LayerSource {
     pub excerpt: Option<String>,
 }
 
+impl crate::Engine {
+    /// What the image with this manifest was made from; nothing if it was not built here.
+    ///
+    /// # Errors
+    /// If the store cannot be opened.
+    pub fn image_origin(&self, manifest: &Digest) -> Result<Option<Origin>, crate::EngineError> {
+        Ok(self.store()?.origin(manifest))
+    }
+}
+
 /// Where the layers of the image with this manifest come from; nothing if it was not built here.
 pub(crate) fn layer_sources(store: &Store, manifest: &Digest) -> Option<Vec<LayerSource>> {
     let origin: Origin = store.origin(manifest)?;

@@ -26,6 +26,8 @@ pub struct BuildRequest {
     pub publishing_credentials: Option<Vec<String>>,
     /// Id that the record of the build gets; a fresh one if nobody says.
     pub id: Option<BuildId>,
+    /// Who asked a server for it, for the record.
+    pub asked_by: Option<String>,
     /// What steps may not do.
     pub confinement: Confinement,
     /// Where the build context comes from.

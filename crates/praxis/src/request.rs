@@ -59,6 +59,7 @@ pub fn build_request(
     let (ssh, ssh_keys) = ssh(&options.ssh, &context, environment)?;
     let allowed = |name: &str| options.entitlements.iter().any(|given| given == name);
     Ok(BuildRequest {
+        asked_by: None,
         publishing_credentials: Some(crate::publishing::kinds_in_reach(environment)),
         id: None,
         confinement: Default::default(),

@@ -7,6 +7,7 @@
 mod deadline;
 mod error;
 mod http;
+mod jobs;
 mod mcp;
 mod policy;
 mod roots;
@@ -18,7 +19,7 @@ mod traces;
 mod untrusted;
 
 pub use error::{ServeError, ToolError, ToolErrorKind};
-pub use http::{HttpServer, HttpSettings, Limits};
+pub use http::{HttpServer, HttpSettings, Limits, openapi};
 pub use mcp::{answers, serve_stdio};
 pub use policy::Policy;
 pub use praxis_reach::{Destination, Network, Reach};

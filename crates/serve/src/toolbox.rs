@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use praxis_engine::{Engine, Events, RegistryAccess, Site};
+use praxis_engine::{BuildRecord, Engine, Events, RegistryAccess, Site};
 use praxis_registry::{CredentialSources, Settings};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::jobs::{Job, Jobs};
 use crate::tally::Tally;
 use crate::{Done, Policy, Tier, ToolError, ToolErrorKind};
 
@@ -19,7 +20,8 @@ pub struct Toolbox {
     pub(crate) policy: Policy,
     pub(crate) machine: Machine,
     pub(crate) tally: Tally,
-    jobs: AtomicUsize,
+    pub(crate) jobs: Jobs,
+    places: Arc<AtomicUsize>,
     flags: Mutex<Vec<Weak<AtomicBool>>>,
     pub(crate) builders: Option<Box<dyn Builders>>,
 }
@@ -78,10 +80,28 @@ pub trait Builders: Send + Sync {
     fn build(&self, arguments: &Value, call: &Call<'_>) -> Result<Done, ToolError>;
 }
 
-/// A place among the jobs of a server; given back when dropped.
-pub(crate) struct Place<'a>(&'a AtomicUsize);
+/// A build as it stands.
+pub(crate) struct Seen {
+    /// What is known of it.
+    pub record: BuildRecord,
+    /// The job, while it runs.
+    pub running: Option<Arc<Job>>,
+}
 
-impl Drop for Place<'_> {
+impl Seen {
+    /// `running`, or how it ended.
+    pub fn status(&self) -> &'static str {
+        match self.running {
+            Some(_) => "running",
+            None => crate::tools::status(self.record.status),
+        }
+    }
+}
+
+/// A place among the jobs of a server; given back when dropped.
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -95,7 +115,8 @@ impl Toolbox {
             policy,
             machine,
             tally: Tally::default(),
-            jobs: AtomicUsize::new(0),
+            jobs: Jobs::default(),
+            places: Arc::default(),
             flags: Mutex::default(),
             builders: None,
         }
@@ -112,7 +133,7 @@ impl Toolbox {
 
     /// How many builds and tests run now.
     pub fn running(&self) -> usize {
-        self.jobs.load(Ordering::Acquire)
+        self.places.load(Ordering::Acquire)
     }
 
     /// How many calls of any kind run now.
@@ -138,19 +159,58 @@ impl Toolbox {
         }
     }
 
+    /// All builds: those that run, then those on record, the latest first.
+    pub(crate) fn builds(&self) -> Result<Vec<Seen>, ToolError> {
+        let running = self.jobs.all_running().into_iter().map(|(job, record)| Seen {
+            record,
+            running: Some(job),
+        });
+        let mut builds: Vec<Seen> = running.collect();
+        for record in self.engine.history()? {
+            if !builds.iter().any(|known| known.record.id == record.id) {
+                builds.push(Seen {
+                    record,
+                    running: None,
+                });
+            }
+        }
+        Ok(builds)
+    }
+
+    /// A build that runs or is on record: its id, the beginning or end of one, or `latest` on record.
+    ///
+    /// # Errors
+    /// If there is none, or more than one.
+    pub(crate) fn build(&self, text: &str) -> Result<Seen, ToolError> {
+        if let Some((job, record)) = self.jobs.running(text) {
+            return Ok(Seen {
+                record,
+                running: Some(job),
+            });
+        }
+        let missing = |error: praxis_engine::EngineError| {
+            ToolError::new(ToolErrorKind::Missing, error.message)
+                .with_hint("history lists the builds on record")
+        };
+        Ok(Seen {
+            record: self.engine.build_record(text).map_err(missing)?,
+            running: None,
+        })
+    }
+
     /// Takes a place for a build or a test.
     ///
     /// # Errors
     /// If all are taken.
-    pub(crate) fn place(&self) -> Result<Place<'_>, ToolError> {
+    pub(crate) fn place(&self) -> Result<Place, ToolError> {
         let most = self.policy.most_jobs;
         let taken = self
-            .jobs
+            .places
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
                 (now < most).then_some(now + 1)
             });
         match taken {
-            Ok(_) => Ok(Place(&self.jobs)),
+            Ok(_) => Ok(Place(self.places.clone())),
             Err(now) => Err(ToolError::new(
                 ToolErrorKind::Busy,
                 format!("{now} builds and tests are running, and this server takes no more at once"),

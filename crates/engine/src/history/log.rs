@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 const HALF: usize = 512 << 10;
 
 /// The beginning and the end of a text that comes in pieces.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Log {
     head: String,
     tail: VecDeque<String>,

@@ -15,7 +15,7 @@ pub use holdings::{BuildHolding, StepHolding};
 pub use record::{
     BuildRecord, BuildStatus, RecordedError, RecordedImage, RecordedOutput, RecordedStep, StepStatus,
 };
-pub(crate) use recorder::Recorder;
+pub use recorder::Recorder;
 
 /// Builds that are kept on record.
 const KEPT: usize = 200;

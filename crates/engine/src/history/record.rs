@@ -14,6 +14,9 @@ pub struct BuildRecord {
     pub id: String,
     /// What was built, for people.
     pub name: String,
+    /// Who asked a server for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<String>,
     /// How it ended.
     pub status: BuildStatus,
     /// Why it failed.

@@ -18,7 +18,7 @@ use super::record::{
 use crate::{BuildRequest, BuildResponse, ContextSource, EngineError};
 
 /// Passes events on, and keeps what is worth keeping.
-pub(crate) struct Recorder<'a> {
+pub struct Recorder<'a> {
     inner: &'a dyn Events,
     began: Instant,
     hidden: Hidden,
@@ -55,7 +55,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Notes which Dockerfile is built.
-    pub fn note_source(&self, source: &SourceFile) {
+    pub(crate) fn note_source(&self, source: &SourceFile) {
         self.with(|gathered| {
             gathered.record.dockerfile = Some(source.name().to_string());
             gathered.record.dockerfile_digest = Some(Digest::of(source.text().as_bytes()));
@@ -91,6 +91,31 @@ impl<'a> Recorder<'a> {
             .map(|text| self.hidden.mask(text))
             .collect();
         record
+    }
+
+    /// What is known of the build by now. It has no status and no end yet.
+    pub fn so_far(&self) -> BuildRecord {
+        let (mut record, logs) = self.with(|gathered| (gathered.record.clone(), gathered.logs.clone()));
+        for (step, log) in record.steps.iter_mut().zip(logs) {
+            step.log = log.finish();
+            step.name = self.hidden.mask(&step.name);
+        }
+        note_waits(&mut record.steps);
+        record.duration = self.began.elapsed().as_secs_f64();
+        record
+    }
+
+    /// The event as others than the caller may see it.
+    pub fn masked(&self, mut event: Event) -> Event {
+        let mask = |text: &mut String| *text = self.hidden.mask(text);
+        match &mut event {
+            Event::Output { text, .. } => mask(text),
+            Event::Failed { error, .. } => mask(error),
+            Event::Warning { message, .. } | Event::Note { message } => mask(message),
+            Event::Planned { steps, .. } => steps.iter_mut().for_each(|step| mask(&mut step.name)),
+            _ => {}
+        }
+        event
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Gathered) -> T) -> T {
@@ -220,6 +245,7 @@ fn blank(id: &BuildId, request: &BuildRequest) -> BuildRecord {
     BuildRecord {
         id: id.to_string(),
         name,
+        asked_by: request.asked_by.clone(),
         status: BuildStatus::Cancelled,
         error: None,
         started: text_of(id.time()),

@@ -1,6 +1,7 @@
 //! `praxis serve` as an agent meets it: the real program on its standard input and output.
 
 mod agent;
+mod api;
 mod builds;
 mod http;
 mod protocol;

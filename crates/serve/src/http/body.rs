@@ -18,6 +18,23 @@ pub(crate) async fn json(
     limits: &Limits,
     request: Request,
 ) -> Result<(axum::http::request::Parts, Bytes), Response> {
+    let (parts, bytes) = of_kind("application/json", limits, request).await?;
+    if depth(&bytes) > limits.depth {
+        let why = format!("objects and arrays are more than {} deep", limits.depth);
+        return Err(refusal(StatusCode::BAD_REQUEST, &why));
+    }
+    Ok((parts, bytes))
+}
+
+/// The body of a request that has to be of this kind, within the limits for size and time.
+///
+/// # Errors
+/// The answer: 415, 413 or 408.
+pub(crate) async fn of_kind(
+    wanted: &str,
+    limits: &Limits,
+    request: Request,
+) -> Result<(axum::http::request::Parts, Bytes), Response> {
     let (parts, body) = request.into_parts();
     let mut kinds = parts.headers.get_all(CONTENT_TYPE).iter();
     let kind = kinds
@@ -25,11 +42,9 @@ pub(crate) async fn json(
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") || kinds.next().is_some() {
-        return Err(refusal(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the Content-Type has to be application/json",
-        ));
+    if !essence.eq_ignore_ascii_case(wanted) || kinds.next().is_some() {
+        let why = format!("the Content-Type has to be {wanted}");
+        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why));
     }
     let too_large = || {
         let why = format!("the body is larger than {} bytes", limits.message);
@@ -56,10 +71,6 @@ pub(crate) async fn json(
         Ok(Err(TooLarge)) => return Err(too_large()),
         Ok(Ok(bytes)) => bytes,
     };
-    if depth(&bytes) > limits.depth {
-        let why = format!("objects and arrays are more than {} deep", limits.depth);
-        return Err(refusal(StatusCode::BAD_REQUEST, &why));
-    }
     Ok((parts, bytes))
 }
 

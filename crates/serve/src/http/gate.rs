@@ -140,7 +140,7 @@ fn listed(known: &[String], said: &[u8]) -> bool {
 }
 
 /// The inner gate, for all that needs a token.
-pub(super) async fn authorise(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn authorise(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let Some(client) = authenticate(&shared, request.headers()) else {
         shared.metrics.turned_away();
         return refusal(
@@ -148,6 +148,16 @@ pub(super) async fn authorise(State(shared): State<Shared>, mut request: Request
             "a known token is needed: Authorization: Bearer TOKEN",
         );
     };
+    enter(&shared, client, request, next).await
+}
+
+/// Lets a known client in, if it has not too much open.
+pub(super) async fn enter(
+    shared: &Shared,
+    client: Arc<Client>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if *shared.stopping.borrow() {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "this server is about to end");
     }

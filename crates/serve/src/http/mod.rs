@@ -1,11 +1,13 @@
 //! The tools over HTTP. Without a token file nothing starts; what is not said to be allowed is refused.
 
+mod api;
 mod body;
 mod clients;
 mod connection;
 mod gate;
 mod mcp;
 mod metrics;
+mod page;
 mod presence;
 mod settings;
 mod shared;
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::traces::Traces;
 use crate::{ServeError, Toolbox, Tools};
+pub use api::openapi;
 use clients::Clients;
 use mcp::Face;
 use metrics::Metrics;
@@ -127,6 +130,8 @@ impl HttpServer {
         let shared = Shared::new(shared::Inner {
             faces: self.clients.iter().map(face).collect(),
             toolbox: toolbox.clone(),
+            tools: tools.clone(),
+            logins: page::Logins::default(),
             clients: self.clients,
             metrics: Metrics::default(),
             traces: traces.clone(),
@@ -210,6 +215,7 @@ fn router(shared: &Shared) -> Router {
     let admitted = middleware::from_fn_with_state(shared.clone(), gate::admit);
     guarded_routes()
         .route_layer(authorised)
+        .merge(page::routes(shared))
         .merge(open_routes())
         .fallback(missing)
         .layer(middleware::map_response(hardened))
@@ -229,6 +235,7 @@ fn guarded_routes() -> Router<Shared> {
     Router::new()
         .route("/mcp", any(mcp::serve))
         .route("/metrics", get(metrics::show))
+        .merge(api::routes())
 }
 
 /// The process answers.

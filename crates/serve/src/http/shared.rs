@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use super::clients::Clients;
 use super::mcp::Face;
 use super::metrics::Metrics;
+use super::page::Logins;
 use super::settings::{HttpSettings, Limits};
-use crate::Toolbox;
 use crate::traces::Traces;
+use crate::{Toolbox, Tools};
 
 /// What all requests work with.
 #[derive(Clone)]
@@ -18,7 +19,10 @@ pub(crate) struct Shared(Arc<Inner>);
 /// See [`Shared`].
 pub(crate) struct Inner {
     pub toolbox: Arc<Toolbox>,
+    pub tools: Arc<Tools>,
     pub clients: Clients,
+    /// Who is signed in to the page.
+    pub logins: Logins,
     /// MCP for each client, by its name: nobody finds the sessions of others.
     pub faces: BTreeMap<String, Face>,
     pub metrics: Metrics,

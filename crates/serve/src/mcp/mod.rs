@@ -91,7 +91,7 @@ impl Service {
 }
 
 /// Sets the flag when the call is not waited for any more.
-struct StopOnDrop(Arc<AtomicBool>);
+pub(crate) struct StopOnDrop(pub Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {

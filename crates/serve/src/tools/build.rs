@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use praxis_engine::{
-    BuildId, BuildRecord, BuildRequest, BuildStatus, Confinement, ContextSource, EngineError, StepStatus,
+    BuildId, BuildRecord, BuildRequest, BuildResponse, BuildStatus, Confinement, ContextSource, EngineError,
+    Event, Events, StepStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{About, Effect, Outcome, RUNS, Tool};
 use crate::deadline::Deadline;
-use crate::{Call, Tier, ToolError, ToolErrorKind, Toolbox, Untrusted};
+use crate::jobs::{Ending, Job};
+use crate::toolbox::Place;
+use crate::{Call, Tier, ToolError, Toolbox, Untrusted};
 
 /// The name of the tool.
 pub(super) const NAME: &str = "build";
@@ -23,7 +27,7 @@ const TAIL: usize = 8 << 10;
 /// What to build.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct BuildInput {
+pub(crate) struct BuildInput {
     /// Directory of the build context, in a root of this server.
     context: String,
     /// The Dockerfile, relative to the context; `Dockerfile` unless given.
@@ -58,7 +62,7 @@ pub(super) struct BuildInput {
 /// The network of RUN steps.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Network {
+pub(crate) enum Network {
     /// As the server's policy says.
     #[default]
     Default,
@@ -68,7 +72,7 @@ enum Network {
 
 /// How a build ended.
 #[derive(Serialize, JsonSchema)]
-struct BuildOutput {
+pub(crate) struct BuildOutput {
     /// Id of the build: `log` and `history` take it.
     build: String,
     /// `done`, `failed` or `cancelled`.
@@ -90,7 +94,7 @@ struct BuildOutput {
 }
 
 #[derive(Default, Serialize, JsonSchema)]
-struct BuildSaid {
+pub(crate) struct BuildSaid {
     /// Why it failed.
     error: Option<Untrusted<String>>,
     /// The place in the Dockerfile.
@@ -137,14 +141,80 @@ pub(super) fn check(
 }
 
 fn build(toolbox: &Toolbox, input: BuildInput, call: &Call<'_>) -> Result<BuildOutput, ToolError> {
-    let mut request = request(toolbox, &input, call)?;
-    let _place = toolbox.place()?;
-    let id = BuildId::fresh();
-    request.id = Some(id.clone());
-    let deadline = Deadline::start(toolbox.policy.longest_job, call.cancel.clone());
-    let built = toolbox.engine.build(&request, call.events, &call.cancel);
-    let late = deadline.passed();
-    let record = toolbox.engine.build_record(id.as_str());
+    Begun::begin(toolbox, &input, call)?.finish(toolbox, call.events)
+}
+
+/// A build that has its place and its id, and is in the list of those that run.
+pub(crate) struct Begun {
+    request: BuildRequest,
+    job: Arc<Job>,
+    cancel: Arc<AtomicBool>,
+    _place: Place,
+}
+
+impl Begun {
+    /// Looks at what is asked for, and takes a place for it.
+    ///
+    /// # Errors
+    /// If the arguments are wrong, the policy does not allow it, or no place is free.
+    pub fn begin(toolbox: &Toolbox, input: &BuildInput, call: &Call<'_>) -> Result<Begun, ToolError> {
+        let mut request = request(toolbox, input, call)?;
+        let place = toolbox.place()?;
+        request.id = Some(BuildId::fresh());
+        request.asked_by = Some(call.caller.name.clone());
+        Ok(Begun {
+            job: toolbox.jobs.begin(&request, call.caller, &call.cancel),
+            request,
+            cancel: call.cancel.clone(),
+            _place: place,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.job.id
+    }
+
+    /// Builds.
+    ///
+    /// # Errors
+    /// If there is no record of how it ended.
+    pub fn finish(self, toolbox: &Toolbox, events: &dyn Events) -> Result<BuildOutput, ToolError> {
+        let ending = Ending(&self.job);
+        let done = self.run(toolbox, events);
+        ending.with(match &done {
+            Ok(output) => serde_json::to_value(output).unwrap_or_default(),
+            Err(error) => serde_json::json!({"status": "failed", "untrusted": {"error": Untrusted::text(&error.message)}}),
+        });
+        done
+    }
+
+    fn run(&self, toolbox: &Toolbox, events: &dyn Events) -> Result<BuildOutput, ToolError> {
+        let deadline = Deadline::start(toolbox.policy.longest_job, self.cancel.clone());
+        let both = Both(events, &*self.job);
+        let built = toolbox.engine.build(&self.request, &both, &self.cancel);
+        ended(toolbox, &self.job.id, built, deadline.passed(), &self.cancel)
+    }
+}
+
+/// Events go to both.
+struct Both<'a>(&'a dyn Events, &'a dyn Events);
+
+impl Events for Both<'_> {
+    fn event(&self, event: Event) {
+        self.1.event(event.clone());
+        self.0.event(event);
+    }
+}
+
+fn ended(
+    toolbox: &Toolbox,
+    id: &str,
+    built: Result<BuildResponse, EngineError>,
+    late: bool,
+    cancel: &AtomicBool,
+) -> Result<BuildOutput, ToolError> {
+    let record = toolbox.engine.build_record(id);
     let Ok(record) = record else {
         return Err(built.err().map_or_else(
             || ToolError::internal("the build left no record"),
@@ -160,7 +230,7 @@ fn build(toolbox: &Toolbox, input: BuildInput, call: &Call<'_>) -> Result<BuildO
         let limit = toolbox.policy.longest_job.as_secs();
         let message = format!("it took longer than the {limit} s that this server allows");
         output.untrusted.error = Some(Untrusted::text(&message));
-    } else if call.cancel.load(Ordering::Relaxed) {
+    } else if cancel.load(Ordering::Relaxed) {
         output.status = "cancelled";
     }
     Ok(output)
@@ -189,7 +259,7 @@ fn told(record: &BuildRecord, error: Option<&EngineError>) -> BuildOutput {
 }
 
 /// A status as it is written.
-pub(super) fn status(status: BuildStatus) -> &'static str {
+pub(crate) fn status(status: BuildStatus) -> &'static str {
     match status {
         BuildStatus::Done => "done",
         BuildStatus::Failed => "failed",
@@ -304,9 +374,4 @@ fn build_contexts(
         Ok((name.clone(), value))
     };
     input.build_contexts.iter().map(one).collect()
-}
-
-/// Why a build on record is not to be had.
-pub(super) fn no_build(error: EngineError) -> ToolError {
-    ToolError::new(ToolErrorKind::Missing, error.message).with_hint("history lists the builds on record")
 }

@@ -1,11 +1,10 @@
 //! `history`: builds on record.
 
-use praxis_engine::BuildRecord;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::build::{no_build, status};
 use super::{About, LOOKS, Outcome, Tool};
+use crate::toolbox::Seen;
 use crate::{Call, Tier, ToolError, Toolbox, Untrusted};
 
 /// Builds of one answer.
@@ -23,10 +22,10 @@ struct HistoryInput {
     limit: Option<usize>,
 }
 
-/// Builds on record.
+/// Builds that run and builds on record.
 #[derive(Serialize, JsonSchema)]
 struct HistoryOutput {
-    /// The builds, the latest first.
+    /// Those that run, then those on record; the latest first.
     builds: Vec<RecordedBuild>,
 }
 
@@ -35,7 +34,9 @@ struct HistoryOutput {
 struct RecordedBuild {
     /// Its id.
     build: String,
-    /// `done`, `failed` or `cancelled`.
+    /// Who asked for it, if a server was asked.
+    by: Option<String>,
+    /// `running`, `done`, `failed` or `cancelled`.
     status: &'static str,
     /// When it began.
     started: String,
@@ -121,28 +122,26 @@ pub(super) fn tool() -> Tool {
 
 fn history(toolbox: &Toolbox, input: HistoryInput, _: &Call<'_>) -> Result<HistoryOutput, ToolError> {
     if let Some(id) = &input.build {
-        let record = toolbox.engine.build_record(id).map_err(no_build)?;
-        let steps = record.steps.iter().map(step).collect();
+        let seen = toolbox.build(id)?;
+        let steps = seen.record.steps.iter().map(step).collect();
         return Ok(HistoryOutput {
-            builds: vec![told(&record, Some(steps))],
+            builds: vec![told(&seen, Some(steps))],
         });
     }
     let most = input.limit.unwrap_or(20).min(MOST);
-    let records = toolbox.engine.history()?;
+    let builds = toolbox.builds()?;
     Ok(HistoryOutput {
-        builds: records
-            .iter()
-            .take(most)
-            .map(|record| told(record, None))
-            .collect(),
+        builds: builds.iter().take(most).map(|seen| told(seen, None)).collect(),
     })
 }
 
-fn told(record: &BuildRecord, steps: Option<Vec<RecordedStep>>) -> RecordedBuild {
+fn told(seen: &Seen, steps: Option<Vec<RecordedStep>>) -> RecordedBuild {
+    let record = &seen.record;
     let (done, cached) = record.counts();
     RecordedBuild {
         build: record.id.clone(),
-        status: status(record.status),
+        by: record.asked_by.clone(),
+        status: seen.status(),
         started: record.started.clone(),
         seconds: record.duration,
         images: record

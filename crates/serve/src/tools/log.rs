@@ -4,7 +4,6 @@ use praxis_engine::RecordedStep;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::build::no_build;
 use super::{About, LOOKS, Outcome, Tool};
 use crate::{Call, Tier, ToolError, ToolErrorKind, Toolbox, Untrusted};
 
@@ -60,7 +59,7 @@ pub(super) fn tool() -> Tool {
 }
 
 fn log(toolbox: &Toolbox, input: LogInput, _: &Call<'_>) -> Result<LogOutput, ToolError> {
-    let record = toolbox.engine.build_record(&input.build).map_err(no_build)?;
+    let record = toolbox.build(&input.build)?.record;
     let wanted = |step: &&RecordedStep| input.step.is_none_or(|number| step.number == number);
     let steps: Vec<&RecordedStep> = record.steps.iter().filter(wanted).collect();
     if steps.is_empty() && input.step.is_some() {

@@ -12,16 +12,19 @@ mod sbom;
 mod test;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
+use praxis_engine::{Event, Events};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Call, Tier, ToolError, ToolErrorKind, Toolbox};
+use crate::{Call, Caller, Tier, ToolError, ToolErrorKind, Toolbox};
 
+pub(crate) use build::{Begun, BuildInput, status};
 pub(crate) use log::whole as whole_log;
 
 /// Arguments that no tool has, and why.
@@ -179,16 +182,7 @@ impl Tools {
         arguments: Value,
         call: &Call<'_>,
     ) -> Result<Done, ToolError> {
-        let tool = self
-            .0
-            .get(name)
-            .ok_or_else(|| ToolError::new(ToolErrorKind::Missing, format!("there is no tool {name:?}")))?;
-        if tool.tier > call.caller.tier {
-            return Err(ToolError::refused(format!(
-                "{name} needs the tier {}, and this caller has {}",
-                tool.tier, call.caller.tier
-            )));
-        }
+        let tool = self.permitted(name, call.caller)?;
         let started = Instant::now();
         let done = refuse_reserved(&arguments).and_then(|()| match &toolbox.builders {
             Some(builders) if tool.name == build::NAME => {
@@ -197,14 +191,78 @@ impl Tools {
             }
             _ => (tool.run)(toolbox, arguments, call),
         });
-        let outcome = match &done {
-            Ok(done) if done.failed => ToolErrorKind::Failed.name(),
-            Ok(_) => "done",
-            Err(error) => error.kind.name(),
-        };
-        toolbox.tally.count(tool.name, outcome, started.elapsed());
+        let failed = done.as_ref().map(|done| done.failed);
+        toolbox.tally.count(tool.name, outcome(failed), started.elapsed());
         done
     }
+
+    /// Begins a build as the tool `build` would, and lets it run on a thread of its own; gives its id.
+    ///
+    /// # Errors
+    /// As [`Tools::call`], for what can be told before the build begins.
+    pub(crate) fn start_build(
+        &self,
+        toolbox: &Arc<Toolbox>,
+        arguments: Value,
+        caller: &Caller,
+    ) -> Result<String, ToolError> {
+        let tool = self.permitted("build", caller)?;
+        refuse_reserved(&arguments)?;
+        if toolbox.builders.is_some() {
+            return Err(ToolError::refused(
+                "this server has its builds made by workers, which nobody can follow here",
+            )
+            .with_hint("call the tool build, which waits for the end"));
+        }
+        let input: BuildInput = serde_json::from_value(arguments)
+            .map_err(|error| ToolError::arguments(format!("build: {error}")))?;
+        let begun = Begun::begin(
+            toolbox,
+            &input,
+            &Call {
+                caller,
+                events: &Deaf,
+                cancel: toolbox.flag(),
+            },
+        )?;
+        let id = begun.id().to_string();
+        let (toolbox, name) = (toolbox.clone(), tool.name);
+        std::thread::spawn(move || {
+            let started = Instant::now();
+            let done = begun.finish(&toolbox, &Deaf);
+            let failed = done.as_ref().map(Outcome::failed);
+            toolbox.tally.count(name, outcome(failed), started.elapsed());
+        });
+        Ok(id)
+    }
+
+    fn permitted(&self, name: &str, caller: &Caller) -> Result<&Tool, ToolError> {
+        let missing = || ToolError::new(ToolErrorKind::Missing, format!("there is no tool {name:?}"));
+        let tool = self.0.get(name).ok_or_else(missing)?;
+        match tool.tier > caller.tier {
+            true => Err(ToolError::refused(format!(
+                "{name} needs the tier {}, and this caller has {}",
+                tool.tier, caller.tier
+            ))),
+            false => Ok(tool),
+        }
+    }
+}
+
+/// How a call ended, for the count.
+fn outcome(failed: Result<bool, &ToolError>) -> &'static str {
+    match failed {
+        Ok(true) => ToolErrorKind::Failed.name(),
+        Ok(false) => "done",
+        Err(error) => error.kind.name(),
+    }
+}
+
+/// Nobody listens.
+pub(crate) struct Deaf;
+
+impl Events for Deaf {
+    fn event(&self, _: Event) {}
 }
 
 fn refuse_reserved(arguments: &Value) -> Result<(), ToolError> {
@@ -256,7 +314,7 @@ impl About {
     }
 }
 
-fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
+pub(crate) fn schema<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     let schema = settings.into_generator().into_root_schema_for::<T>();
     let mut object = match schema.to_value() {
         Value::Object(object) => object,
