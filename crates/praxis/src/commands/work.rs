@@ -43,6 +43,8 @@ mod with {
             reach: Reach::public(options.allow_address.clone()),
             most_jobs: 1,
             longest_job: options.job_timeout,
+            // The bounds of steps are those of a server that was told nothing else.
+            ..Policy::default()
         };
         let books = HeldBooks::default();
         let bench = Bench {
