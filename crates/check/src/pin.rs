@@ -65,7 +65,8 @@ impl PinState {
 }
 
 /// Every image and action that the repository names, in the order of files and lines. With `update`, tags that have a digest are
-/// resolved again.
+/// resolved again. Digests of the image that the repository publishes are not among them, the placeholder included: `promote`
+/// writes them, once their release is verified.
 pub fn pins(repository: &Repository, resolver: &dyn Resolver, update: bool) -> Vec<Pin> {
     let mut found = Vec::new();
     for view in &repository.dockerfiles {
@@ -85,7 +86,8 @@ pub fn pins(repository: &Repository, resolver: &dyn Resolver, update: bool) -> V
         let (built, by_variable) = deployed::built_or_by_variable(file);
         found.extend(by_variable.into_iter().map(|node| by_variable_pin(file, node)));
         for image in deployed::images(file) {
-            if !built.contains(&image.span) {
+            let released = image.digest.is_some() && image.is_own(repository);
+            if !released && !built.contains(&image.span) {
                 found.push(in_yaml(&file.path, &image, resolver, update));
             }
         }

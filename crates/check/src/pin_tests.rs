@@ -22,7 +22,11 @@ impl Resolver for Shelf {
 }
 
 fn pinned(path: &str, text: &str, update: bool) -> (String, Vec<Pin>) {
-    let tree = MemoryTree::default().with(path, text);
+    pinned_under("", path, text, update)
+}
+
+fn pinned_under(policy: &str, path: &str, text: &str, update: bool) -> (String, Vec<Pin>) {
+    let tree = MemoryTree::default().with(path, text).with("praxis.toml", policy);
     let facts = Facts {
         today: "2026-11-25".into(),
         git: None,
@@ -122,6 +126,38 @@ fn yaml_keeps_every_other_byte() {
             &format!("a.example/b:2@{}", digest_of("a.example/b:2")),
         );
     assert_eq!(new, expected);
+}
+
+/// A digest of the own image is that of a verified release, or the placeholder until there is one: no tag says what it becomes.
+#[test]
+fn digests_of_the_own_image_are_left_to_promote() {
+    let policy = "[image]\nname = \"ghcr.io/x/y\"\n";
+    for digest in [format!("sha256:{}", "0".repeat(64)), digest_of("released")] {
+        let values = format!(
+            "image:\n  repository: ghcr.io/x/y\n  tag: v1\n  digest: {digest}\nsidecar:\n  image: a.example/b:2\n"
+        );
+        let package = format!(
+            "components:\n  - name: x\n    images:\n      - ghcr.io/x/y:v1@{digest}\n      - a.example/b:2\n"
+        );
+        for (path, text) in [("deploy/values.yaml", values), ("zarf.yaml", package)] {
+            let expected = text.replace("b:2", &format!("b:2@{}", digest_of("a.example/b:2")));
+            let (new, found) = pinned_under(policy, path, &text, true);
+            assert_eq!(new, expected, "{path}");
+            assert_eq!(found.len(), 1, "{path}: {found:?}");
+            let (others, found) = pinned_under("", path, &text, true);
+            assert_ne!(
+                others, expected,
+                "{path}: of another repository it is an image like any other"
+            );
+            assert_eq!(found.len(), 2, "{path}: {found:?}");
+        }
+    }
+    // Without a digest it is not what was released, and pinned like others.
+    let (_, found) = pinned_under(policy, "deploy/values.yaml", "image: ghcr.io/x/y:v1\n", false);
+    assert!(
+        matches!(&found[..], [one] if matches!(one.state, PinState::Unpinned(_))),
+        "{found:?}"
+    );
 }
 
 /// security row 71: anchors and repeated keys are left alone.

@@ -7,7 +7,7 @@ const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 const C: &str = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
 
 /// The clean files: path and text, with `A`, `B`, `C` digests written as `{A}`.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     (
         "Dockerfile",
         r#"# python:3.12-slim-bookworm
@@ -81,6 +81,10 @@ securityContext:
 tsa:
   enabled: false
 "#,
+    ),
+    (
+        "deploy/values-production.yaml",
+        "sidecar:\n  image: docker.io/library/caddy:2@{B}\n",
     ),
     (
         "deploy/helm/praxis/Chart.yaml",
@@ -159,6 +163,11 @@ fn plant(
         line,
         mended: false,
     }
+}
+
+/// A line more in the final stage.
+fn added(rule: &'static str, to: &'static str, line: &'static str) -> Plant {
+    plant(rule, D, "ARG VERSION=1.2.0", to, line)
 }
 
 fn mended(plant: Plant) -> Plant {
@@ -261,6 +270,13 @@ fn base_plants() -> Vec<Plant> {
 
 fn stage_plants() -> Vec<Plant> {
     vec![
+        plant(
+            "PX201",
+            D,
+            "# python:3.12-slim-bookworm\nFROM docker.io/library/python:3.12-slim-bookworm@{A}\nARG",
+            "FROM builder\nARG",
+            "FROM builder",
+        ),
         plant(
             "PX202",
             D,
@@ -466,6 +482,13 @@ fn deploy_plants() -> Vec<Plant> {
             "version: 1.1.0",
             "version",
         ),
+        plant(
+            "PX505",
+            "deploy/values-production.yaml",
+            "{B}",
+            "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "caddy",
+        ),
         plant("PX506", VALUES, "enabled: false", "enabled: true", "enabled"),
         plant(
             "PX601",
@@ -556,6 +579,21 @@ fn deploy_plants() -> Vec<Plant> {
             "EXPOSE",
         ),
         plant("PX702", D, "PYTHONUNBUFFERED=1", "PRAXIS_HTTP=1", "PRAXIS_HTTP"),
+        added(
+            "PX002",
+            "# praxis: allow PX999 because there is no such rule\nARG VERSION=1.2.0",
+            "PX999",
+        ),
+        added(
+            "PX003",
+            "# praxis: allow PX401 until=2026-01-31 because it was new then\nARG VERSION=1.2.0",
+            "PX401",
+        ),
+        added(
+            "PX004",
+            "# praxis: allow PX401 until=2027-01-31 because it may come back\nARG VERSION=1.2.0",
+            "PX401",
+        ),
         plant("PX001", D, "WORKDIR /srv", "WORKDIRR /srv", "WORKDIRR"),
         plant(
             "WorkdirRelativePath",
@@ -568,7 +606,6 @@ fn deploy_plants() -> Vec<Plant> {
 }
 
 fn plants_of_others() -> Vec<Plant> {
-    let added = |rule, to, line| plant(rule, D, "ARG VERSION=1.2.0", to, line);
     vec![
         added(
             "PX901",
@@ -700,4 +737,17 @@ fn every_drift_is_found_by_its_rule_on_its_line() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A digest in values that is no release differs from the package too; the safe fix mends both findings.
+#[test]
+fn a_digest_that_is_no_release_is_mended() {
+    let drift = plant("PX501", VALUES, "{C}", "{B}", "digest");
+    let (repository, findings) = look(&tree(Some(&drift)));
+    let rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
+    assert_eq!(rules, ["PX501", "PX502"], "{findings:?}");
+    let patches = patches(&repository, &findings, false).unwrap();
+    let clean = praxis_check::FileTree::read(&tree(None), VALUES).unwrap();
+    assert_eq!(patches.len(), 1);
+    assert_eq!((patches[0].path.as_str(), &patches[0].new), (VALUES, &clean));
 }

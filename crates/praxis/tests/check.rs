@@ -53,6 +53,17 @@ fn this_repository_deploys_the_placeholder_or_its_last_release() {
 }
 
 #[test]
+fn this_repository_has_every_pin() {
+    let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let output = praxis(top, &["pin", "--check", "--offline", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let pins = said["pins"].as_array().unwrap();
+    assert!(pins.len() >= 8, "{pins:?}");
+    assert!(pins.iter().all(|pin| pin["state"] == "pinned"), "{pins:?}");
+}
+
+#[test]
 fn findings_have_a_place_and_an_exit_status() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("Dockerfile"), drifted()).unwrap();
