@@ -21,6 +21,12 @@ pub enum CheckError {
         /// What is wrong.
         reason: String,
     },
+    /// The rules of the repository's own cannot be run.
+    #[error("the repository's own rules: {reason}")]
+    OwnRules {
+        /// Why not, with the place.
+        reason: String,
+    },
     /// A place that deploys an image cannot be edited.
     #[error("{path}:{line}:{column}: {reason}")]
     Deploy {

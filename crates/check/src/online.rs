@@ -158,7 +158,7 @@ mod tests {
             .iter()
             .map(|name| (name.clone(), RegistryAnswer::default()))
             .collect();
-        let found = check(&repository);
+        let found = check(&repository).unwrap();
         let gone: Vec<_> = found
             .iter()
             .filter(|one| one.rule == "PX106")
@@ -182,7 +182,7 @@ mod tests {
             .registries
             .values_mut()
             .for_each(|answer| *answer = one.clone());
-        let found = check(&repository);
+        let found = check(&repository).unwrap();
         let gone: Vec<_> = found
             .iter()
             .filter(|one| one.rule == "PX106")

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::rule::Level;
-use crate::{CheckError, RULES};
+use crate::{CheckError, RULES, own_rules};
 
 /// The name of the file.
 pub(crate) const FILE: &str = "praxis.toml";
@@ -19,6 +19,8 @@ pub(crate) const FILE: &str = "praxis.toml";
 pub struct Policy {
     /// Levels of all rules to begin with.
     pub preset: Preset,
+    /// Rules that the repository brings with it.
+    pub policy: OwnRules,
     /// Levels of single rules.
     pub rules: BTreeMap<Spanned<String>, Level>,
     /// Which files count.
@@ -67,6 +69,14 @@ pub enum Preset {
     Adr0032,
     /// As `adr-0032`, and every finding is an error.
     Strict,
+}
+
+/// Rules that the repository brings with it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct OwnRules {
+    /// Files and directories with rules in Rego, below the top of the repository.
+    pub rego: Vec<Spanned<String>>,
 }
 
 /// Which files count.
@@ -290,7 +300,7 @@ impl Policy {
     fn validate(&self, file: &SourceFile) -> Result<(), CheckError> {
         let waived = self.waivers.iter().map(|waiver| &waiver.rule);
         for name in self.rules.keys().chain(waived) {
-            if !is_rule(name.get_ref()) {
+            if !self.knows(name.get_ref()) {
                 return Err(wrong(file, name.span().start, &unknown_rule(name.get_ref())));
             }
         }
@@ -301,6 +311,11 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// Whether a name is that of a rule, or may be that of a rule of the repository's own.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        is_rule(name) || !self.policy.rego.is_empty() && own_rules::is_name(name)
     }
 
     /// The label that names decision records and backlog items.
@@ -356,7 +371,7 @@ pub(crate) fn unknown_rule(name: &str) -> String {
     format!("there is no rule {name:?}{}", hint.unwrap_or_default())
 }
 
-fn wrong(file: &SourceFile, offset: usize, reason: &str) -> CheckError {
+pub(crate) fn wrong(file: &SourceFile, offset: usize, reason: &str) -> CheckError {
     let place = file.position(offset);
     CheckError::Policy {
         path: file.name().into(),

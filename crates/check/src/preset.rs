@@ -26,6 +26,15 @@ pub(crate) fn buildkit(policy: &Policy, name: &str, asked_for: bool) -> Option<S
     }
 }
 
+/// The level of a rule of the repository's own: an error where it denies, a warning where it warns.
+pub(crate) fn own(policy: &Policy, name: &str, denies: bool) -> Option<Severity> {
+    match level_of(policy, name) {
+        Some(level) => level.severity(),
+        None if denies || policy.preset == Preset::Strict => Some(Severity::Error),
+        None => Some(Severity::Warning),
+    }
+}
+
 fn level_of(policy: &Policy, name: &str) -> Option<Level> {
     let mut named = policy.rules.iter();
     named

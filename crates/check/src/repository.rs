@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use praxis_dockerfile::{IgnoreFile, Patterns};
 use praxis_source::{SourceFile, Span};
 
+use crate::own_rules::{self, RuleFile};
 use crate::policy::{FILE, Policy};
 use crate::records::{self, Decision, ItemStatus};
 use crate::yaml::{self, Node};
@@ -64,6 +65,12 @@ pub struct Repository {
     pub(crate) backlog: Option<BTreeMap<String, ItemStatus>>,
     /// Version of the project, with the file that says so.
     pub(crate) version: Option<(String, String)>,
+    /// The files of the repository's own rules.
+    #[cfg_attr(
+        not(feature = "rego"),
+        expect(dead_code, reason = "only the interpreter reads it")
+    )]
+    pub(crate) own_rules: Vec<RuleFile>,
     files: BTreeMap<String, SourceFile>,
 }
 
@@ -79,6 +86,7 @@ impl Repository {
             true => Policy::parse(&tree.read(FILE)?)?,
             false => Policy::default(),
         };
+        let own_rules = own_rules::read(tree, &policy)?;
         let excluded = Patterns::parse(policy.paths.exclude.clone()).map_err(|error| CheckError::Policy {
             path: FILE.into(),
             line: 1,
@@ -97,6 +105,7 @@ impl Repository {
             decisions: Vec::new(),
             backlog: None,
             version: None,
+            own_rules,
             files: BTreeMap::new(),
         };
         repository.fill(tree)?;

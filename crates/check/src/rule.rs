@@ -3,7 +3,7 @@
 use praxis_source::{Severity, Span};
 use serde::Deserialize;
 
-use crate::{Confidence, Finding, Page, RULES, Repository, preset, waiver};
+use crate::{CheckError, Confidence, Finding, Page, RULES, Repository, own_rules, preset, waiver};
 
 /// How much a rule's findings matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -85,7 +85,10 @@ impl Report {
 }
 
 /// Every finding that is not waived, in the order of files and lines.
-pub fn check(repository: &Repository) -> Vec<Finding> {
+///
+/// # Errors
+/// If the rules of the repository's own cannot be run, or say what is no finding.
+pub fn check(repository: &Repository) -> Result<Vec<Finding>, CheckError> {
     let mut findings = Vec::new();
     for rule in RULES {
         let Some(severity) = preset::severity(&repository.policy, rule) else {
@@ -101,11 +104,12 @@ pub fn check(repository: &Repository) -> Vec<Finding> {
         findings.append(&mut report.findings);
     }
     findings.extend(buildkit(repository));
+    findings.extend(own_rules::findings(repository)?);
     findings = waiver::apply(repository, findings);
     findings
         .sort_by(|a, b| (&a.path, a.span, &a.rule, &a.message).cmp(&(&b.path, b.span, &b.rule, &b.message)));
     findings.dedup();
-    findings
+    Ok(findings)
 }
 
 /// What the planner finds: the checks that BuildKit has too, under its names.

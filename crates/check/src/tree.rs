@@ -29,6 +29,14 @@ pub trait FileTree {
 
     /// The text of a file that [`FileTree::entries`] named.
     fn read(&self, path: &str) -> Result<String, CheckError>;
+
+    /// Every file and link below a directory, also where [`FileTree::entries`] lists fewer than all.
+    fn below(&self, directory: &str) -> Result<Vec<Entry>, CheckError> {
+        let prefix = format!("{directory}/");
+        let mut entries = self.entries()?;
+        entries.retain(|entry| entry.path.starts_with(&prefix));
+        Ok(entries)
+    }
 }
 
 /// A tree in memory.

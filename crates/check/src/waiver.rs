@@ -4,7 +4,7 @@ use praxis_dockerfile::Patterns;
 use praxis_source::{Severity, SourceFile, Span};
 
 use crate::facts::is_date;
-use crate::policy::{self, FILE};
+use crate::policy::{self, FILE, Policy};
 use crate::{Confidence, Finding, Repository};
 
 /// What one waiver says.
@@ -29,6 +29,25 @@ enum Scope {
 
 const MARK: &str = "praxis: allow ";
 const HELP: &str = "write: # praxis: allow PX204 until=2027-01-31 because the mirror has no hashes";
+
+/// Every waiver that can be read, as rules of the repository's own see it.
+pub(crate) fn listed(repository: &Repository) -> Vec<serde_json::Value> {
+    let listed = collect(repository, &mut Vec::new()).into_iter().map(|waiver| {
+        let file = repository.file(&waiver.file);
+        let files = match &waiver.path {
+            Scope::Part(_) => None,
+            Scope::Files(pattern) => Some(pattern),
+        };
+        serde_json::json!({
+            "rules": waiver.rules,
+            "until": waiver.until,
+            "file": waiver.file,
+            "line": file.map(|file| file.position(waiver.span.start).line),
+            "files": files,
+        })
+    });
+    listed.collect()
+}
 
 /// Leaves out what is waived, and adds findings about waivers that are wrong, too old or not needed.
 pub(crate) fn apply(repository: &Repository, findings: Vec<Finding>) -> Vec<Finding> {
@@ -141,7 +160,7 @@ fn collect(repository: &Repository, own: &mut Vec<Finding>) -> Vec<Waiver> {
                 span,
             };
             let said = text[at + MARK.len()..].trim_end_matches("-->").trim();
-            match read(said, &mut waiver) {
+            match read(&repository.policy, said, &mut waiver) {
                 Ok(()) => waivers.push(waiver),
                 Err(message) => {
                     let mut finding = note(repository, "PX002", &waiver, message);
@@ -162,7 +181,7 @@ fn collect(repository: &Repository, own: &mut Vec<Finding>) -> Vec<Waiver> {
 }
 
 /// Reads `PX204[,PX205] [until=DATE] because REASON`.
-fn read(text: &str, waiver: &mut Waiver) -> Result<(), String> {
+fn read(policy: &Policy, text: &str, waiver: &mut Waiver) -> Result<(), String> {
     let (head, reason) = text.split_once("because").unwrap_or((text, ""));
     if reason.trim().len() < 3 {
         return Err("the waiver does not say why: because …".into());
@@ -171,7 +190,7 @@ fn read(text: &str, waiver: &mut Waiver) -> Result<(), String> {
         match word.strip_prefix("until=") {
             Some(date) if is_date(date) => waiver.until = Some(date.into()),
             Some(date) => return Err(format!("{date:?} is not a date such as 2027-01-31")),
-            None if policy::is_rule(word) => waiver.rules.push(word.into()),
+            None if policy.knows(word) => waiver.rules.push(word.into()),
             None => return Err(policy::unknown_rule(word)),
         }
     }

@@ -32,7 +32,7 @@ fn errors(files: &[(String, String)]) -> Vec<Finding> {
     };
     let repository = Repository::read(&tree, facts).unwrap();
     assert!(!repository.dockerfiles.is_empty());
-    let errors = check(&repository).into_iter();
+    let errors = check(&repository).unwrap().into_iter();
     errors.filter(|one| one.severity == Severity::Error).collect()
 }
 

@@ -678,7 +678,7 @@ fn look(tree: &MemoryTree) -> (Repository, Vec<Finding>) {
         }),
     };
     let repository = Repository::read(tree, facts).unwrap();
-    let findings = check(&repository);
+    let findings = check(&repository).unwrap();
     (repository, findings)
 }
 

@@ -19,7 +19,7 @@ fn drifted() -> (Repository, Vec<Finding>) {
         git: None,
     };
     let repository = Repository::read(&tree, facts).unwrap();
-    let findings = check(&repository);
+    let findings = check(&repository).unwrap();
     assert!(findings.len() > 8, "{findings:?}");
     (repository, findings)
 }

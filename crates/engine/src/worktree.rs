@@ -290,6 +290,21 @@ impl FileTree for Worktree {
         Ok(found)
     }
 
+    fn below(&self, directory: &str) -> Result<Vec<Entry>, CheckError> {
+        let unreadable = |error: std::io::Error| CheckError::Read {
+            path: directory.into(),
+            reason: error.to_string(),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let opened = openat2(&self.top, directory, flags, Mode::empty(), resolve);
+        let opened = opened.map_err(|error| unreadable(error.into()))?;
+        let mut found = Vec::new();
+        self.list(&opened, &format!("{directory}/"), 1, &mut found)
+            .map_err(unreadable)?;
+        Ok(found)
+    }
+
     fn read(&self, path: &str) -> Result<String, CheckError> {
         let read = || {
             let mut bytes = Vec::new();

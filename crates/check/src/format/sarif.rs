@@ -10,6 +10,16 @@ pub(super) fn write(repository: &Repository, findings: &[Finding]) -> String {
     rules.extend(crate::rules::BUILDKIT.iter().map(
         |name| json!({ "id": name, "shortDescription": { "text": format!("BuildKit's check {name}") } }),
     ));
+    let own: std::collections::BTreeSet<&str> = findings
+        .iter()
+        .filter(|finding| crate::own_rules::is_name(&finding.rule))
+        .map(|finding| finding.rule.as_str())
+        .collect();
+    rules.extend(
+        own.into_iter().filter(|name| !crate::policy::is_rule(name)).map(
+            |name| json!({ "id": name, "shortDescription": { "text": "A rule of the repository's own" } }),
+        ),
+    );
     let results: Vec<Value> = findings
         .iter()
         .map(|finding| result(repository, finding))

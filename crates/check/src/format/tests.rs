@@ -9,7 +9,7 @@ fn hostile(format: Format) -> String {
         git: None,
     };
     let repository = Repository::read(&tree, facts).unwrap();
-    let findings = check(&repository);
+    let findings = check(&repository).unwrap();
     assert!(!findings.is_empty());
     write(format, &repository, &findings)
 }

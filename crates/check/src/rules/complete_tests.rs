@@ -46,7 +46,7 @@ fn every_check_of_buildkit_has_a_page_and_finds_its_example() {
             today: "2026-11-25".into(),
             git: None,
         };
-        let found = check(&Repository::read(&tree, facts).unwrap());
+        let found = check(&Repository::read(&tree, facts).unwrap()).unwrap();
         let names: Vec<&str> = found
             .iter()
             .map(|finding| finding.rule.as_str())

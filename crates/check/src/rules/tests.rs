@@ -15,7 +15,7 @@ fn findings(tree: &MemoryTree) -> Vec<Finding> {
     if let Ok(text) = crate::FileTree::read(tree, "registry.json") {
         repository.registries = serde_json::from_str(&text).unwrap();
     }
-    let mut found = check(&repository);
+    let mut found = check(&repository).unwrap();
     if let Ok(text) = crate::FileTree::read(tree, "image.json") {
         let image = ImageView {
             name: "image".into(),

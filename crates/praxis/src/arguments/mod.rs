@@ -14,6 +14,7 @@ mod image;
 mod ledger;
 mod limits;
 mod output;
+mod policy;
 mod promote;
 mod prune;
 mod registry;
@@ -42,6 +43,7 @@ pub use image::{DiffOptions, ExplainOptions, InspectOptions, ReproduceOptions, T
 pub use ledger::{LedgerCommand, LedgerLogOptions, LedgerVerifyOptions};
 pub use limits::{LimitOption, parse_size};
 pub use output::{OutputOption, PUSH, parse_output};
+pub use policy::PolicyCommand;
 pub use promote::PromoteOptions;
 pub use prune::{PruneCommand, PruneFilter};
 pub use registry::{
@@ -101,6 +103,9 @@ pub enum Command {
     Check(CheckOptions),
     /// Write the digests of images into Dockerfiles and deploy files
     Pin(PinOptions),
+    /// Try the rules that a repository brings with it, written in Rego
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),

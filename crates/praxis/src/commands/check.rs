@@ -23,7 +23,7 @@ pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcom
         .transpose()?;
     let tree = Worktree::open(&options.path)?;
     let repository = examined(&tree, options, surroundings)?;
-    let mut findings = praxis_check::check(&repository);
+    let mut findings = praxis_check::check(&repository)?;
     if let (Some(image), Some((engine, _))) = (&options.image, &engine) {
         let cancel = crate::interrupt::cancel_flag()
             .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
@@ -45,7 +45,7 @@ pub fn run(options: &CheckOptions, surroundings: &Surroundings) -> Result<Outcom
         }
         if !patches.is_empty() {
             let repository = examined(&tree, options, surroundings)?;
-            findings = praxis_check::check(&repository);
+            findings = praxis_check::check(&repository)?;
             return show(options, &repository, findings, surroundings);
         }
     }

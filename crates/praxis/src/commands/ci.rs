@@ -31,7 +31,7 @@ pub fn run(options: &CiOptions, surroundings: &Surroundings) -> Result<Outcome, 
     let context = directory(options)?;
     let tree = Worktree::open(&context)?;
     let repository = tree.repository(None)?;
-    let checked = checked(options, surroundings, &context, &repository);
+    let checked = checked(options, surroundings, &context, &repository)?;
     let policy = repository.policy.clone();
     let requests = requests(options, surroundings, &context, &policy)?;
     let platforms: Vec<_> = requests
@@ -94,20 +94,20 @@ fn checked(
     surroundings: &Surroundings,
     context: &Path,
     repository: &Repository,
-) -> CheckOutcome {
+) -> Result<CheckOutcome, Failure> {
     let began = Instant::now();
-    let findings = praxis_check::check(repository);
+    let findings = praxis_check::check(repository)?;
     let found: Vec<FoundAt> = findings
         .iter()
         .map(|finding| found_at(repository, finding, options.fail_on))
         .collect();
     let passed = found.iter().all(|finding| !finding.fails);
     record::check(surroundings, context, &findings, passed);
-    CheckOutcome {
+    Ok(CheckOutcome {
         passed,
         seconds: began.elapsed().as_secs_f64(),
         findings: found,
-    }
+    })
 }
 
 fn found_at(repository: &Repository, finding: &Finding, threshold: Threshold) -> FoundAt {

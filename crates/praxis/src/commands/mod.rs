@@ -18,6 +18,7 @@ mod ledger;
 mod manual;
 mod online;
 mod pin;
+mod policy;
 mod promote;
 mod provenance;
 mod queue;
@@ -187,6 +188,7 @@ pub fn run(arguments: Arguments, environment: Environment) -> Result<Outcome, Fa
         Command::Test(options) => return test::run(&options, &surroundings),
         Command::Ledger(command) => return ledger::run(&command, &surroundings),
         Command::Pin(options) => return pin::run(&options, &surroundings),
+        Command::Policy(command) => return policy::run(&command),
         Command::Promote(options) => return promote::run(&options, &surroundings),
         Command::Base(command) => return base::run(&command, &surroundings),
         Command::Store(command) => store::run(&command, &surroundings)?,

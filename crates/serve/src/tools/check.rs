@@ -69,7 +69,7 @@ pub(super) fn tool() -> Tool {
 fn check(toolbox: &Toolbox, input: CheckInput, call: &Call<'_>) -> Result<CheckOutput, ToolError> {
     let path = toolbox.path(call.caller, &input.path)?;
     let repository = Worktree::open(&path)?.repository(None)?;
-    let findings = praxis_check::check(&repository);
+    let findings = praxis_check::check(&repository).map_err(EngineError::from)?;
     let count = |severity| {
         findings
             .iter()

@@ -25,7 +25,7 @@ impl Source {
             today: record_time().chars().take(10).collect(),
             git: None,
         };
-        let found = Repository::read(&tree, facts).map(|repository| praxis_check::check(&repository));
+        let found = Repository::read(&tree, facts).and_then(|repository| praxis_check::check(&repository));
         let file = SourceFile::new("Dockerfile", text);
         let own = found
             .unwrap_or_default()
