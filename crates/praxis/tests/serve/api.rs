@@ -163,6 +163,11 @@ fn service_row_the_page_shows_what_a_build_says_and_obeys_none_of_it() {
         let page = server.request("GET", path, &[("cookie", &cookie)], b"");
         let text = page.text();
         assert_eq!(page.status, 200, "{path}: {text}");
+        assert_eq!(
+            page.header("referrer-policy"),
+            Some("same-origin"),
+            "forms need an Origin"
+        );
         let policy = page.header("content-security-policy").unwrap();
         assert!(
             policy.contains("script-src 'self'") && !policy.contains("unsafe"),
