@@ -1,7 +1,7 @@
 //! `check`: the rules over a repository.
 
 use praxis_check::Format;
-use praxis_engine::Worktree;
+use praxis_engine::{EngineError, Worktree};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
