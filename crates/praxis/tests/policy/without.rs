@@ -14,7 +14,7 @@ fn rules_in_rego_are_refused_by_a_praxis_that_cannot_run_them() {
         &["check"][..],
         &["check", "Dockerfile"],
         &["policy", "test"],
-        &["ci"],
+        &["ci", "."],
     ] {
         let output = place.praxis(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
