@@ -275,12 +275,19 @@ fn watch(
     over: &dyn Fn() -> bool,
 ) -> Option<String> {
     let until = Instant::now() + if default { LOOK } else { limit };
-    let mut last = Some("it did not answer".to_string());
+    let (mut last, mut answered) = (Some("it did not answer".to_string()), false);
     while !over() && Instant::now() < until {
         if let Some(probe) = probe {
             match ask(probe, inside) {
                 Ok(()) => return None,
-                Err(reason) => last = Some(reason),
+                // The last question may come when the command is being ended: what it said before tells more.
+                Err(reason) => {
+                    let silent = reason.starts_with(SILENT);
+                    if !silent || !answered {
+                        last = Some(reason);
+                    }
+                    answered |= !silent;
+                }
             }
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -303,11 +310,17 @@ pub(crate) fn http_answer(inside: &Inside, address: SocketAddr, path: &str) -> s
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
+/// How the reason begins where nothing was answered.
+const SILENT: &str = "no answer";
+
 /// One question, and whether the answer is as it must be.
 fn ask(probe: &HttpProbe, inside: &Inside) -> Result<(), String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, probe.port));
-    let answer = http_answer(inside, address, &probe.path).map_err(|error| format!("no answer: {error}"))?;
+    let answer = http_answer(inside, address, &probe.path).map_err(|error| format!("{SILENT}: {error}"))?;
     let status = answer.split_whitespace().nth(1).unwrap_or_default();
+    if status.is_empty() {
+        return Err(format!("{SILENT}: the connection was closed"));
+    }
     if status != probe.status.to_string() {
         return Err(format!("status {status}"));
     }

@@ -102,6 +102,12 @@ impl<'a> Recorder<'a> {
         }
         note_waits(&mut record.steps);
         record.duration = self.began.elapsed().as_secs_f64();
+        let now = record.duration;
+        for step in &mut record.steps {
+            if let (StepStatus::Stopped, Some(started)) = (step.status, step.started) {
+                step.took = (now - started).max(0.0);
+            }
+        }
         record
     }
 
@@ -304,6 +310,24 @@ mod tests {
             line: Some(position),
             needs: needs.to_vec(),
         }
+    }
+
+    #[test]
+    fn a_step_that_runs_has_taken_the_time_until_now() {
+        let request = BuildRequest::default();
+        let recorder = Recorder::begin(&request, &Deaf);
+        recorder.event(Event::Planned {
+            first: 0,
+            steps: vec![info(1, &[]), info(2, &[0])],
+        });
+        recorder.event(Event::Started { step: 0 });
+        let started = recorder.so_far().steps[0].started.unwrap();
+        while recorder.so_far().duration < started + 0.002 {
+            std::thread::yield_now();
+        }
+        let seen = recorder.so_far();
+        assert!(seen.steps[0].took >= 0.002, "{}", seen.steps[0].took);
+        assert_eq!(seen.steps[1].took, 0.0, "it has not begun");
     }
 
     #[test]

@@ -223,8 +223,10 @@ pub(super) fn fitting(index: &Index, platform: &Platform) -> Option<Descriptor> 
 }
 
 pub(crate) fn stored_image(store: &Store, reference: &Reference) -> Result<Descriptor, EngineError> {
-    let found = match reference.digest() {
-        Some(digest) => store.image_by_digest(digest),
+    // A digest alone reads as a name too.
+    let alone = reference.familiar().parse().ok();
+    let found = match reference.digest().copied().or(alone) {
+        Some(digest) => store.image_by_digest(&digest),
         None => store.image(&reference.clone().with_default_tag().to_string()),
     };
     found.map(|image| image.descriptor).ok_or_else(|| {

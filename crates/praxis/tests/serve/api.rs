@@ -182,6 +182,8 @@ fn service_row_the_page_shows_what_a_build_says_and_obeys_none_of_it() {
     let page = server
         .request("GET", &format!("/builds/{id}"), &[("cookie", &cookie)], b"")
         .text();
+    let said = server.request("GET", &image, &[("cookie", &cookie)], b"").text();
+    assert!(said.contains("no signature and no attestation"), "{said}");
     assert!(
         page.contains("COPY Dockerfile /&lt;b&gt;file") && page.contains("id=\"line-2\""),
         "{page}"

@@ -108,7 +108,7 @@ pub(super) fn build(seen: &Seen, latest: u64, source: Option<&Source>, search: &
             }
             dl class="facts" {
                 dt { "Id" } dd { code { (record.id) } }
-                dt { "Began" } dd { (record.started) ", took " (time(record.duration)) }
+                dt { "Began" } dd { (record.started) @if running { ", runs for " } @else { ", took " } (time(record.duration)) }
                 dt { "Asked by" } dd { (clean(record.asked_by.as_deref().unwrap_or("command line"))) }
                 dt { "Context" } dd { code { (clean(&record.context)) } }
                 @for image in &record.images {
