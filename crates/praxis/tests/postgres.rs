@@ -256,22 +256,21 @@ fn shared_queue_of_two_workers() {
     );
 }
 
+/// A build of one command that a worker of this name has begun.
+fn begun(place: &Place, worker: &str, command: &str) -> (String, Running) {
+    place.write("contexts/slow/Dockerfile", &format!("FROM base\nRUN {command}\n"));
+    let base = ["--build-context", "base=oci-layout://base"];
+    let arguments = [&["queue", "add", "slow"][..], &base].concat();
+    let number = place.good("server", "one", &arguments).trim().to_string();
+    let worker = Running(place.worker(worker, &[]).stderr(Stdio::null()).spawn().unwrap());
+    place.wait_for(&number, |build| build["state"] == "running");
+    (number, worker)
+}
+
 #[test]
 fn shared_queue_outlives_a_worker_that_is_killed() {
     let place = Place::migrated();
-    place.write("contexts/slow/Dockerfile", "FROM base\nRUN sleep 4\n");
-    let arguments = [
-        "queue",
-        "add",
-        "slow",
-        "--build-context",
-        "base=oci-layout://base",
-        "-t",
-        "slow:1",
-    ];
-    let number = place.good("server", "one", &arguments).trim().to_string();
-    let mut first = Running(place.worker("first", &[]).stderr(Stdio::null()).spawn().unwrap());
-    place.wait_for(&number, |build| build["state"] == "running");
+    let (number, mut first) = begun(&place, "first", "sleep 4");
     first.0.kill().unwrap();
     let _second = Running(place.worker("second", &[]).stderr(Stdio::null()).spawn().unwrap());
     let build = place.wait_for(&number, |build| !build["ended_at"].is_null());
@@ -293,17 +292,7 @@ fn shared_queue_outlives_a_worker_that_is_killed() {
 #[test]
 fn shared_queue_stops_a_build_that_nobody_wants() {
     let place = Place::migrated();
-    place.write("contexts/endless/Dockerfile", "FROM base\nRUN sleep 600\n");
-    let arguments = [
-        "queue",
-        "add",
-        "endless",
-        "--build-context",
-        "base=oci-layout://base",
-    ];
-    let number = place.good("server", "one", &arguments).trim().to_string();
-    let mut worker = Running(place.worker("worker", &[]).stderr(Stdio::null()).spawn().unwrap());
-    place.wait_for(&number, |build| build["state"] == "running");
+    let (number, mut worker) = begun(&place, "worker", "sleep 600");
     place.good("server", "one", &["queue", "cancel", &number]);
     let build = place.wait_for(&number, |build| !build["ended_at"].is_null());
     assert_eq!(build["state"], "cancelled", "{build}");

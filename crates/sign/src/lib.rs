@@ -4,6 +4,8 @@
 //! the keys that are trusted.
 
 mod artifact;
+#[cfg(feature = "tsa")]
+mod authority;
 mod bundle;
 mod command;
 mod envelope;
@@ -20,6 +22,8 @@ mod timestamp;
 mod trust;
 
 pub use artifact::{Artifact, CREATED, carried_bundle};
+#[cfg(feature = "tsa")]
+pub use authority::{Authority, TrustedRoot};
 pub use bundle::{BUNDLE, Bundle, KeyHint, Material, RawCertificate, Rfc3161Timestamp, Timestamps};
 pub use command::KeyCommand;
 pub use envelope::{Envelope, EnvelopeSignature, IN_TOTO};
@@ -31,6 +35,6 @@ pub use legacy::{LegacyLayer, legacy_attestation, legacy_image, legacy_signature
 pub use stamp::{Stamp, StampVerifier};
 pub use statement::{SIGNATURE, STATEMENT, Statement, Subject};
 #[cfg(feature = "tsa")]
-pub use timestamp::{Authority, TimestampServer, TimestampTransport, TrustedRoot};
+pub use timestamp::{TimestampServer, TimestampTransport};
 pub use trust::{IdentityVerifier, Judged, OwnCertificate, Trust};
 pub use zeroize::Zeroizing;

@@ -1,10 +1,11 @@
 //! Whether a certificate names somebody who is believed.
 
 use der::DateTime;
-use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use rustls_pki_types::CertificateDer;
+use webpki::EndEntityCert;
 
 use super::certificate::{Holder, wrong};
+use crate::authority::leads_to_root;
 use crate::{Authority, IdentityVerifier, PublicKey, SignError, TrustedRoot};
 
 /// The usage that a certificate for signing has, as webpki compares it: 1.3.6.1.5.5.7.3.3.
@@ -67,27 +68,8 @@ fn chained(certificate: &[u8], issuer: &Authority, time: &str) -> Result<(), Sig
     if !issuer.covers(time) {
         return Err(wrong(format!("its authority is not trusted for {time}")));
     }
-    let chain: Vec<CertificateDer> = issuer
-        .chain
-        .iter()
-        .map(|one| CertificateDer::from(one.as_slice()))
-        .collect();
-    let [between @ .., root] = chain.as_slice() else {
-        return Err(wrong("its authority has no root"));
-    };
-    let anchor = anchor_from_trusted_cert(root).map_err(wrong)?;
     let certificate = CertificateDer::from(certificate);
     let certificate = EndEntityCert::try_from(&certificate).map_err(wrong)?;
-    certificate
-        .verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &[anchor],
-            between,
-            UnixTime::since_unix_epoch(at),
-            KeyUsage::required(CODE_SIGNING),
-            None,
-            None,
-        )
-        .map(drop)
-        .map_err(|error| wrong(format!("it is not believed for {time}: {error}")))
+    leads_to_root(&certificate, &issuer.chain, at, CODE_SIGNING)
+        .map_err(|why| wrong(format!("it is not believed for {time}: {why}")))
 }

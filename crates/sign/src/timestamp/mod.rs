@@ -1,9 +1,7 @@
 //! RFC 3161 timestamps: who signed something had it at that time, says an authority that is named.
 
-mod authority;
 mod message;
 mod server;
 mod verify;
 
-pub use authority::{Authority, TrustedRoot};
 pub use server::{TimestampServer, TimestampTransport};

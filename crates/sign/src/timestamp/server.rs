@@ -6,10 +6,9 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::{Digest as _, Sha256};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use super::Authority;
 use super::message::{MessageImprint, SHA256, TimeStampReq};
 use super::verify::verified;
-use crate::{SignError, Stamp};
+use crate::{Authority, SignError, Stamp};
 
 /// How a question reaches the authority.
 pub trait TimestampTransport: Send + Sync {

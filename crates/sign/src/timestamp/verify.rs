@@ -1,21 +1,19 @@
 //! Whether a timestamp is of a signature, and by an authority that is believed.
 
-use std::time::Duration;
-
 use cms::cert::IssuerAndSerialNumber;
 use cms::content_info::ContentInfo;
 use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
 use der::asn1::{Int, ObjectIdentifier, OctetString};
 use der::{Decode as _, Encode as _};
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use webpki::EndEntityCert;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectKeyIdentifier};
 
 use super::message::{SHA256, SHA384, SHA512, SIGNED_DATA, TST_INFO, TimeStampResp, TstInfo};
-use super::{Authority, TrustedRoot};
-use crate::{SignError, StampVerifier};
+use crate::authority::leads_to_root;
+use crate::{Authority, SignError, StampVerifier, TrustedRoot};
 
 const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
 const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
@@ -77,7 +75,8 @@ pub(super) fn verified(
     let end_entity = CertificateDer::from(signing.as_slice());
     let end_entity = EndEntityCert::try_from(&end_entity).map_err(wrong)?;
     signed_by(signer, &content, &end_entity)?;
-    chained(&end_entity, authority, seconds)?;
+    leads_to_root(&end_entity, &authority.chain[1..], seconds, TIME_STAMPING_BYTES)
+        .map_err(|why| wrong(format!("its authority is not believed at that time: {why}")))?;
     let time = info.gen_time.to_date_time().to_string();
     match authority.covers(&time) {
         true => Ok(time),
@@ -198,29 +197,4 @@ fn algorithms(
         SHA512 => vec![RSA_PKCS1_2048_8192_SHA512],
         other => return Err(wrong(format!("the digest algorithm {other} is not accepted"))),
     })
-}
-
-/// The chain to the root, at the time that is told, for the use that is told.
-fn chained(certificate: &EndEntityCert, authority: &Authority, at: Duration) -> Result<(), SignError> {
-    let chain: Vec<CertificateDer> = authority
-        .chain
-        .iter()
-        .map(|one| CertificateDer::from(one.as_slice()))
-        .collect();
-    let [_, between @ .., root] = chain.as_slice() else {
-        return Err(wrong("its authority has no root"));
-    };
-    let anchor = anchor_from_trusted_cert(root).map_err(wrong)?;
-    certificate
-        .verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &[anchor],
-            between,
-            UnixTime::since_unix_epoch(at),
-            KeyUsage::required(TIME_STAMPING_BYTES),
-            None,
-            None,
-        )
-        .map(drop)
-        .map_err(|error| wrong(format!("its authority is not believed at that time: {error}")))
 }

@@ -1,9 +1,13 @@
 //! Authorities that are believed about times and about names, and the file that tells others of them.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::{Decode as _, DecodePem as _, Encode as _};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::{Deserialize, Serialize};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_cert::Certificate;
 
 use crate::SignError;
@@ -68,6 +72,36 @@ impl Authority {
         let early = from.as_deref().is_some_and(|from| time < from);
         !early && until.as_deref().is_none_or(|until| time <= until)
     }
+}
+
+/// Whether a certificate was, at a time after 1970, for this usage, and `chain` leads from it to its root, which is the last of
+/// it. The text is why not.
+pub(crate) fn leads_to_root(
+    certificate: &EndEntityCert,
+    chain: &[Vec<u8>],
+    at: Duration,
+    usage: &'static [u8],
+) -> Result<(), String> {
+    let chain: Vec<CertificateDer> = chain
+        .iter()
+        .map(|one| CertificateDer::from(one.as_slice()))
+        .collect();
+    let [between @ .., root] = chain.as_slice() else {
+        return Err("its authority has no root".into());
+    };
+    let anchor = anchor_from_trusted_cert(root).map_err(|error| error.to_string())?;
+    certificate
+        .verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &[anchor],
+            between,
+            UnixTime::since_unix_epoch(at),
+            KeyUsage::required(usage),
+            None,
+            None,
+        )
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 fn wrong(error: der::Error) -> SignError {
