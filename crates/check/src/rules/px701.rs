@@ -42,6 +42,12 @@ pub(super) fn run(repository: &Repository, report: &mut Report) {
         if let Some((instruction, Command::Shell(_))) = view.entrypoint() {
             report.add(&view.path, instruction.span, "ENTRYPOINT is in shell form");
         }
+        let commands = view.runtime().into_iter().rev();
+        let default = commands.into_iter().find(|one| matches!(one.kind, Kind::Cmd(_)));
+        if let Some(Kind::Cmd(Command::Shell(_))) = default.map(|one| &one.kind) {
+            let span = default.map_or_else(Default::default, |one| one.span);
+            report.add(&view.path, span, "CMD is in shell form");
+        }
         for instruction in view.runtime().into_iter().filter(|_| stdio) {
             match &instruction.kind {
                 Kind::Entrypoint(command) | Kind::Cmd(command) => {

@@ -41,6 +41,7 @@ pub fn run(options: &PinOptions, surroundings: &Surroundings) -> Result<Outcome,
     if !options.check && !options.diff {
         for patch in &patches {
             tree.write(patch)?;
+            eprintln!("pinned {}", sanitize(&patch.path));
         }
         super::record::pin(surroundings, &options.path, &pins, true);
     }
