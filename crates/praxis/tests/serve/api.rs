@@ -76,6 +76,20 @@ fn a_build_is_started_followed_and_found_again_over_the_api() {
     );
     let same = post(&server, READER, "/v1/tools/history", &json!({"build": id}));
     assert_eq!(same.json(), one);
+    // The fields of an object in a list are no arguments, though the types would take them.
+    let listed = post(&server, READER, "/v1/tools/history", &json!([id]));
+    assert_eq!(
+        (listed.status, &listed.json()["error"]["kind"]),
+        (400, &json!("arguments"))
+    );
+    let ended = server.request(
+        "DELETE",
+        &format!("/v1/builds/{id}"),
+        &[("authorization", &bearer(BUILDER))],
+        b"",
+    );
+    assert_eq!(ended.status, 422, "{}", ended.text());
+    assert!(ended.text().contains("has ended"), "{}", ended.text());
     assert_eq!(server.get(READER, "/v1/openapi.json").json()["openapi"], "3.1.0");
 }
 

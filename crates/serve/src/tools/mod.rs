@@ -265,8 +265,12 @@ impl Events for Deaf {
     fn event(&self, _: Event) {}
 }
 
+/// Arguments are an object, without names that are kept for what no tool does.
 fn refuse_reserved(arguments: &Value) -> Result<(), ToolError> {
-    for name in arguments.as_object().into_iter().flat_map(Map::keys) {
+    // A list would be taken for the fields in their order.
+    let fields = arguments.as_object();
+    let fields = fields.ok_or_else(|| ToolError::arguments("the arguments have to be a JSON object"))?;
+    for name in fields.keys() {
         let known = RESERVED.iter().find(|(names, _)| names.contains(&name.as_str()));
         if let Some((_, why)) = known {
             return Err(ToolError::refused(format!("{name}: {why}")));

@@ -45,4 +45,8 @@ fn a_reserved_argument_is_refused_with_its_reason() {
         "{refused}"
     );
     assert!(refuse_reserved(&json!({"context": "secrets"})).is_ok());
+    for no_object in [json!([]), json!(["ctx", "ssh"]), json!(null), json!("secret")] {
+        let refused = refuse_reserved(&no_object).unwrap_err();
+        assert_eq!(refused.kind, crate::ToolErrorKind::Arguments, "{no_object}");
+    }
 }

@@ -28,7 +28,8 @@ pub(crate) async fn events(
         .and_then(|value| value.to_str().ok()?.parse().ok());
     let after: u64 = last.unwrap_or(0);
     let (sender, body) = Channel::<Bytes, ToolError>::new(8);
-    match shared.toolbox.jobs.find(&id) {
+    let jobs = &shared.toolbox.jobs;
+    match jobs.find(&id).or_else(|| Some(jobs.running(&id)?.0)) {
         Some(job) => {
             tokio::spawn(async move {
                 let mut stopping = shared.stopping.clone();

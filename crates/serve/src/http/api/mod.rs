@@ -263,23 +263,28 @@ pub(super) async fn graph(State(shared): State<Shared>, Path(id): Path<String>) 
 }
 
 async fn cancel(State(shared): State<Shared>, Extension(client): Asker, Path(id): Path<String>) -> Response {
-    match stop(&shared, &client, &id) {
-        Ok(()) => axum::Json(Stopping {
+    let stopped = apart(&shared, move |shared, _| {
+        stop(shared, &client, &id)?;
+        Ok::<_, ToolError>(Stopping {
             build: id,
             status: "stopping",
         })
-        .into_response(),
-        Err(error) => problem(&error),
+    });
+    match stopped.await {
+        Ok(Ok(stopping)) => axum::Json(stopping).into_response(),
+        Ok(Err(error)) => problem(&error),
+        Err(response) => response,
     }
 }
 
 /// Stops a running build.
 pub(super) fn stop(shared: &Shared, client: &Client, id: &str) -> Result<(), ToolError> {
-    match shared.toolbox.jobs.find(id).filter(|job| !job.ended()) {
+    let seen = shared.toolbox.build(id)?;
+    match seen.running {
         Some(job) => job.cancel(&client.caller()),
         None => Err(ToolError::new(
-            ToolErrorKind::Missing,
-            "no build with this id runs",
+            ToolErrorKind::Failed,
+            format!("build {} has ended: there is nothing to stop", seen.record.id),
         )),
     }
 }

@@ -9,7 +9,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Path, Query, Request, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -170,14 +170,15 @@ async fn ledger(State(shared): State<Shared>, Extension(client): Asker) -> Respo
     .await
 }
 
-async fn cancel(State(shared): State<Shared>, Extension(client): Asker, request: Request) -> Response {
-    let id = request
-        .uri()
-        .path()
-        .trim_start_matches("/builds/")
-        .trim_end_matches("/cancel");
-    match stop(&shared, &client, id) {
-        Ok(()) => Redirect::to(&format!("/builds/{id}")).into_response(),
-        Err(error) => shown(&shared, &client, move |_| Err(error)).await,
+async fn cancel(State(shared): State<Shared>, Extension(client): Asker, Path(id): Path<String>) -> Response {
+    let place = format!("/builds/{id}");
+    let stopped = {
+        let client = client.clone();
+        apart(&shared, move |shared, _| stop(shared, &client, &id)).await
+    };
+    match stopped {
+        Ok(Ok(())) => Redirect::to(&place).into_response(),
+        Ok(Err(error)) => shown(&shared, &client, move |_| Err(error)).await,
+        Err(response) => response,
     }
 }
