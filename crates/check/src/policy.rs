@@ -217,8 +217,8 @@ pub struct Promote {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Verify {
-    /// Files of public keys that are believed.
-    pub keys: Vec<String>,
+    /// Public keys that are believed.
+    pub keys: Vec<SignerKey>,
     /// Who is believed to have signed with a certificate.
     pub identities: Vec<SignerIdentity>,
     /// Statements that have to be there: `provenance`, `spdx`, `cyclonedx` or the address of a type.
@@ -229,8 +229,45 @@ pub struct Verify {
     pub dockerfile: Option<String>,
     /// Whether SBOMs are compared with the files.
     pub sbom: bool,
-    /// The file of authorities that are believed about times: only signatures with a time by one of them count.
+    /// The file of authorities that are believed about times: only signatures with a time by one of them count. The logs of
+    /// signatures and certificates that it names are believed too.
     pub trusted_root: Option<String>,
+    /// Whether only signatures count that a log of the trusted root has.
+    pub require_log: bool,
+}
+
+/// A key that is believed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a key is the name of a file, or { file = \"NAME\", require-log = true }"
+)]
+pub enum SignerKey {
+    /// Its file.
+    File(String),
+    /// Its file, and what its signatures need.
+    Demanding(DemandingKey),
+}
+
+/// A key that is believed under conditions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DemandingKey {
+    /// The file of the public key.
+    pub file: String,
+    /// Whether only signatures count that a log of the trusted root has.
+    #[serde(default)]
+    pub require_log: bool,
+}
+
+impl SignerKey {
+    /// The file, and whether a log has to have the signatures.
+    pub fn parts(&self) -> (&str, bool) {
+        match self {
+            SignerKey::File(file) => (file, false),
+            SignerKey::Demanding(key) => (&key.file, key.require_log),
+        }
+    }
 }
 
 /// Somebody who signs with a certificate.
@@ -241,6 +278,9 @@ pub struct SignerIdentity {
     pub name: String,
     /// Who knows them by it: the issuer of their identity tokens, to the letter.
     pub issuer: String,
+    /// Whether only signatures count that a log of the trusted root has.
+    #[serde(default)]
+    pub require_log: bool,
 }
 
 /// What builds and publishes the image.

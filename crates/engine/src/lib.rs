@@ -79,12 +79,12 @@ pub use praxis_sbom::{
     CYCLONEDX, Component, ComponentKind, Inventory, SPDX, SbomDifference, cyclonedx, spdx,
 };
 #[cfg(feature = "tsa")]
-pub use praxis_sign::{Authority, TimestampServer, TrustedRoot};
+pub use praxis_sign::{Authority, LogKey, LogServer, TimestampServer, TransparencyLog, TrustedRoot};
 #[cfg(feature = "keyless")]
 pub use praxis_sign::{Identities, Identity};
 pub use praxis_sign::{
-    IdentityVerifier, KeyCommand, PrivateKey, PublicKey, SIGNATURE, SignError, Signer, Stamp, StampVerifier,
-    Zeroizing,
+    IdentityVerifier, KeyCommand, Log, LogVerifier, PrivateKey, PublicKey, SIGNATURE, SignError, Signer,
+    Stamp, StampVerifier, Zeroizing,
 };
 pub use praxis_solve::{
     CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepBounds, StepInfo,
@@ -108,11 +108,11 @@ pub use request::{
 pub use smoke::{Assertion, SmokeReport, SmokeRequest, SmokeResult};
 #[cfg(feature = "keyless")]
 pub use trust::certified_key;
-#[cfg(feature = "tsa")]
-pub use trust::timestamp_server;
 pub use trust::{
     AttestOutcome, AttestRequest, Attested, ImageVerification, KeptAttestation, KeptSignature, Predicate,
-    SignOutcome, SignRequest, SignedManifest, SignedPart, VerificationCheck, VerificationRequest,
+    Seal, SignOutcome, SignRequest, SignedManifest, SignedPart, VerificationCheck, VerificationRequest,
 };
+#[cfg(feature = "tsa")]
+pub use trust::{log_server, timestamp_server};
 pub use unlike::FirstDifference;
 pub use worktree::Worktree;

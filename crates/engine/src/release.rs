@@ -3,7 +3,7 @@
 use praxis_ledger::{Entry, Kind, Record};
 use praxis_oci::{Digest, Platform, Reference};
 use praxis_registry::{Client, Document, ErrorKind, Settings};
-use praxis_sign::{IdentityVerifier, OwnCertificate, Signer, Stamp, StampVerifier};
+use praxis_sign::{IdentityVerifier, LogVerifier, OwnCertificate, StampVerifier};
 use serde::Serialize;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::release_record::{
 };
 use crate::{
     AttestOutcome, AttestRequest, CYCLONEDX, CopyRequest, Engine, EngineError, PROVENANCE, Place, Predicate,
-    SPDX, SignRequest, VerificationRequest,
+    SPDX, Seal, SignRequest, VerificationRequest,
 };
 
 /// What has to be said about every manifest that is released.
@@ -33,11 +33,9 @@ pub struct ReleaseRequest<'a> {
     pub source: Option<String>,
     /// Who built it, for the provenance.
     pub builder: Option<String>,
-    /// The key.
-    pub signer: &'a dyn Signer,
-    /// Who says when it was signed, if somebody is to say so.
-    pub stamp: Option<&'a dyn Stamp>,
-    /// Who is believed about that.
+    /// The key, and who else hears of it.
+    pub seal: Seal<'a>,
+    /// Who is believed about times.
     pub stamps: Option<&'a dyn StampVerifier>,
     /// Also in the old form.
     pub legacy: bool,
@@ -94,7 +92,7 @@ impl Engine {
             commit: request.commit.clone(),
             source: request.source.clone(),
             created: request.created.clone(),
-            signer: request.signer.public_key().hint(),
+            signer: request.seal.signer.public_key().hint(),
             images,
         };
         self.record(entry(&record))?;
@@ -156,8 +154,7 @@ impl Engine {
         self.sign(
             &SignRequest {
                 image: here.clone(),
-                signer: request.signer,
-                stamp: request.stamp,
+                seal: request.seal,
                 created: request.created.clone(),
                 legacy: false,
             },
@@ -173,8 +170,7 @@ impl Engine {
                     Predicate::Spdx,
                     Predicate::Cyclonedx,
                 ],
-                signer: request.signer,
-                stamp: request.stamp,
+                seal: request.seal,
                 created: request.created.clone(),
                 legacy: false,
             },
@@ -189,20 +185,27 @@ impl Engine {
         name: &Reference,
         settings: &Settings,
     ) -> Result<(), EngineError> {
-        let own = request.signer.certificate().map(|certificate| OwnCertificate {
-            certificate,
-            key: *request.signer.public_key(),
-        });
+        let own = request
+            .seal
+            .signer
+            .certificate()
+            .map(|certificate| OwnCertificate {
+                certificate,
+                key: *request.seal.signer.public_key(),
+            });
         let found = self.verify_image(
             &VerificationRequest {
                 image: Place::Registry(name.clone()),
-                keys: vec![*request.signer.public_key()],
+                keys: vec![*request.seal.signer.public_key()],
                 predicates: STATEMENTS.map(String::from).to_vec(),
                 builders: Vec::new(),
                 dockerfile: None,
                 sbom: false,
                 stamps: request.stamps,
                 identities: own.as_ref().map(|own| own as &dyn IdentityVerifier),
+                logs: request.seal.log.map(|log| log as &dyn LogVerifier),
+                require_log: request.seal.log.is_some(),
+                logged_keys: Vec::new(),
             },
             settings,
         )?;
@@ -250,8 +253,7 @@ impl Engine {
         let there = Place::Registry(request.repository.clone().with_digest(image.digest));
         let sign = SignRequest {
             image: there.clone(),
-            signer: request.signer,
-            stamp: request.stamp,
+            seal: request.seal,
             created: request.created.clone(),
             legacy: true,
         };
@@ -260,8 +262,7 @@ impl Engine {
             image: there,
             content: image.digest.to_string(),
             predicates: Vec::new(),
-            signer: request.signer,
-            stamp: request.stamp,
+            seal: request.seal,
             created: request.created.clone(),
             legacy: true,
         };

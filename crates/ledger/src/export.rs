@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Checkpoint, LedgerError, Record};
+use crate::{Checkpoint, CheckpointError, LedgerError, Record};
 
 const FORMAT: u32 = 1;
 /// Lines that are longer are no records.
@@ -82,7 +82,7 @@ pub fn read_export(input: &mut dyn BufRead) -> Result<(String, Vec<Record>, Chec
             let checkpoint = foot
                 .checkpoint
                 .parse()
-                .map_err(|error: LedgerError| at(number, error.to_string()))?;
+                .map_err(|error: CheckpointError| at(number, error.to_string()))?;
             return match next()? {
                 None => Ok((head.origin, records, checkpoint)),
                 Some((number, _)) => Err(at(number, "there is something after the checkpoint".into())),

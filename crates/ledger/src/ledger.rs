@@ -1,9 +1,10 @@
 use std::path::Path;
 
+use praxis_merkle::root;
 use praxis_oci::Digest;
 
 use crate::file::LedgerFile;
-use crate::{Checkpoint, Entry, LedgerError, Record, root};
+use crate::{Checkpoint, Entry, LedgerError, Record};
 
 /// A ledger. Several processes may use it at once.
 pub struct Ledger {

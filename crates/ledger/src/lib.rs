@@ -6,19 +6,16 @@
 //! it anew, but not so that an old checkpoint fits.
 
 mod books;
-mod checkpoint;
 mod error;
 mod export;
 mod file;
 mod ledger;
 mod record;
 mod schema;
-mod tree;
 
 pub use books::{Books, LedgerBooks};
-pub use checkpoint::Checkpoint;
 pub use error::LedgerError;
 pub use export::{read_export, write_export};
 pub use ledger::{Fault, Ledger, Order, Row, Storage, Verification, next_record, verify_records};
+pub use praxis_merkle::{Checkpoint, CheckpointError, inclusion_proof};
 pub use record::{Entry, Kind, Record};
-pub use tree::{consistency_proof, inclusion_proof, root, verify_consistency, verify_inclusion};

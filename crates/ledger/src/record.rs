@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use praxis_oci::{Digest, Hasher};
+use praxis_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 /// What was done.
@@ -153,7 +153,7 @@ impl Record {
         Record {
             number,
             previous: leaf.previous,
-            hash: leaf_hash(text.as_bytes()),
+            hash: praxis_merkle::leaf(text.as_bytes()),
             entry,
             text,
         }
@@ -169,7 +169,7 @@ impl Record {
         Ok(Record {
             number: leaf.number,
             previous: leaf.previous,
-            hash: leaf_hash(text.as_bytes()),
+            hash: praxis_merkle::leaf(text.as_bytes()),
             entry: Entry {
                 time: leaf.time,
                 kind: leaf.kind,
@@ -181,12 +181,4 @@ impl Record {
             text,
         })
     }
-}
-
-/// RFC 6962, section 2.1: leaves are hashed behind a zero byte.
-fn leaf_hash(text: &[u8]) -> Digest {
-    let mut hasher = Hasher::new();
-    hasher.update(&[0]);
-    hasher.update(text);
-    hasher.finish()
 }

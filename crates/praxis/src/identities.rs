@@ -33,6 +33,7 @@ mod with {
         let identity = |one: &SignerIdentity| Identity {
             name: one.name.clone(),
             issuer: one.issuer.clone(),
+            logged: one.require_log,
         };
         Ok(Box::new(Identities {
             root: crate::timestamps::root(root)?,

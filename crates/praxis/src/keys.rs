@@ -4,14 +4,14 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use praxis_engine::{KeyCommand, PrivateKey, PublicKey, SignError, Signer, Stamp, Zeroizing};
+use praxis_engine::{KeyCommand, Log, PrivateKey, PublicKey, Seal, SignError, Signer, Stamp, Zeroizing};
 use praxis_registry::Settings;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use crate::arguments::{KeyOptions, PassphraseOption, TimestampOptions};
+use crate::arguments::{KeyOptions, LogOptions, PassphraseOption, TimestampOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::{identities, timestamps};
+use crate::{identities, logs, timestamps};
 
 /// No key file is larger.
 const LARGEST: u64 = 64 << 10;
@@ -23,16 +23,31 @@ pub struct Sealer {
     pub signer: Box<dyn Signer>,
     /// Who says when it was signed.
     pub stamp: Option<Box<dyn Stamp>>,
+    /// The log that is to have it.
+    pub log: Option<Box<dyn Log>>,
+}
+
+impl Sealer {
+    /// The same, borrowed.
+    pub fn seal(&self) -> Seal<'_> {
+        Seal {
+            signer: self.signer.as_ref(),
+            stamp: self.stamp.as_deref(),
+            log: self.log.as_deref(),
+        }
+    }
 }
 
 /// What signs an image.
 pub fn sealer(
     key: &KeyOptions,
     times: &TimestampOptions,
+    log: &LogOptions,
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Sealer, Failure> {
     let stamp = timestamps::stamp(times, settings)?;
+    let log = logs::log(log, settings)?;
     let signer = match (&key.identity_token, &key.fulcio_url) {
         (Some(_), _) if stamp.is_none() => {
             return Err(Failure::usage(
@@ -46,7 +61,7 @@ pub fn sealer(
         }
         _ => signer(key, environment)?,
     };
-    Ok(Sealer { signer, stamp })
+    Ok(Sealer { signer, stamp, log })
 }
 
 /// What a file or env://NAME holds.

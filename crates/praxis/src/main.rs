@@ -12,6 +12,7 @@ mod history;
 mod identities;
 mod interrupt;
 mod keys;
+mod logs;
 mod look;
 mod metadata;
 mod progress;

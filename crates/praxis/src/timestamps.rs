@@ -15,7 +15,7 @@ mod with {
     use super::*;
 
     /// The authority of the options.
-    fn authority(options: &TimestampOptions) -> Result<Option<Authority>, Failure> {
+    pub fn authority(options: &TimestampOptions) -> Result<Option<Authority>, Failure> {
         let (Some(address), Some(path)) = (&options.timestamp_server, &options.timestamp_certs) else {
             return Ok(None);
         };
@@ -34,26 +34,10 @@ mod with {
         let root = |authority| {
             Box::new(TrustedRoot {
                 authorities: vec![authority],
-                issuers: Vec::new(),
+                ..TrustedRoot::default()
             }) as Box<dyn StampVerifier>
         };
         Ok(authority(options)?.map(root))
-    }
-
-    pub fn trusted_root(options: &TimestampOptions, issuer: Option<&Path>) -> Result<String, Failure> {
-        let authority = authority(options)?
-            .ok_or_else(|| Failure::usage("--timestamp-server and --timestamp-certs say which authority"))?;
-        let issuer = issuer.map(|path| {
-            let failed = |why: String| Failure::failed(format!("--fulcio-certs {}: {why}", path.display()));
-            let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-            Authority::issuer_from_pem(&text, "").map_err(|error| failed(error.message))
-        });
-        let root = TrustedRoot {
-            authorities: vec![authority],
-            issuers: issuer.transpose()?.into_iter().collect(),
-        };
-        let bytes = root.to_bytes().map_err(|error| Failure::failed(error.message))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     pub fn root(path: &Path) -> Result<TrustedRoot, Failure> {
@@ -65,15 +49,23 @@ mod with {
     pub fn believed(path: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
         Ok(Box::new(root(path)?))
     }
+
+    pub fn believed_of_signatures(path: &Path) -> Result<Option<Box<dyn StampVerifier>>, Failure> {
+        let root = root(path)?;
+        let silent = root.authorities.is_empty() && !root.logs.is_empty();
+        Ok((!silent).then(|| Box::new(root) as Box<dyn StampVerifier>))
+    }
 }
 
 #[cfg(not(feature = "tsa"))]
 mod with {
     use super::*;
 
-    fn missing(what: &str) -> Failure {
-        Failure::usage(format!("{what}: this praxis was built without timestamps"))
-            .with_hint("cargo install with --features tsa, or the -tsa variant of the image")
+    pub fn missing(what: &str) -> Failure {
+        Failure::usage(format!(
+            "{what}: this praxis was built without timestamps and logs"
+        ))
+        .with_hint("cargo install with --features tsa, or the -tsa variant of the image")
     }
 
     pub fn stamp(options: &TimestampOptions, _: &Settings) -> Result<Option<Box<dyn Stamp>>, Failure> {
@@ -90,11 +82,11 @@ mod with {
         }
     }
 
-    pub fn trusted_root(_: &TimestampOptions, _: Option<&Path>) -> Result<String, Failure> {
-        Err(missing("praxis key trusted-root"))
+    pub fn believed(_: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
+        Err(missing("--trusted-root"))
     }
 
-    pub fn believed(_: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
+    pub fn believed_of_signatures(_: &Path) -> Result<Option<Box<dyn StampVerifier>>, Failure> {
         Err(missing("--trusted-root"))
     }
 }
@@ -109,15 +101,18 @@ pub fn believed_authority(options: &TimestampOptions) -> Result<Option<Box<dyn S
     with::believed_authority(options)
 }
 
-/// The file by which others believe the authority, and the one that has these certificates about identities.
-pub fn trusted_root(options: &TimestampOptions, issuer: Option<&Path>) -> Result<String, Failure> {
-    with::trusted_root(options, issuer)
-}
+#[cfg(feature = "tsa")]
+pub use with::{authority, root};
 
-#[cfg(feature = "keyless")]
-pub use with::root;
+#[cfg(not(feature = "tsa"))]
+pub use with::missing;
 
 /// The authorities of such a file.
 pub fn believed(path: &Path) -> Result<Box<dyn StampVerifier>, Failure> {
     with::believed(path)
+}
+
+/// The same for signatures, which need a time unless the file names logs and nobody who says times.
+pub fn believed_of_signatures(path: &Path) -> Result<Option<Box<dyn StampVerifier>>, Failure> {
+    with::believed_of_signatures(path)
 }

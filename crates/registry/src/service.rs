@@ -9,7 +9,7 @@ impl Client {
     /// HTTP for loopback and names that are said to be insecure.
     ///
     /// # Errors
-    /// If the service cannot be reached, redirects, or answers anything else than 200 with the type `accept`.
+    /// If the service cannot be reached, redirects, or answers anything else than 200 or 201 with the type `accept`.
     pub fn post(
         &self,
         address: &str,
@@ -37,7 +37,7 @@ impl Client {
         let mut answer = self.steadily(&ask, None)?;
         let kind = answer.header("content-type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_string();
-        if answer.status != 200 || kind != accept {
+        if !matches!(answer.status, 200 | 201) || kind != accept {
             let status = answer.status;
             return Err(RegistryError::lie(format!(
                 "{what}: it answered {status} with {kind:?}, not with {accept}"

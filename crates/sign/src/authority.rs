@@ -1,4 +1,4 @@
-//! Authorities that are believed about times and about names, and the file that tells others of them.
+//! Authorities that are believed about times and about names, logs that are believed, and the file that tells others of them.
 
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_cert::Certificate;
 
-use crate::SignError;
+use crate::{LogKey, SignError, TransparencyLog};
 
 /// The media type of the file.
 const TRUSTED_ROOT: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
+/// The hashes of logs, in sigstore's words.
+const SHA256: &str = "SHA2_256";
 
 /// An authority that is believed: one that says times, or one that says who holds a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,10 +70,14 @@ impl Authority {
 
     /// Whether it is believed for a time, RFC 3339 in UTC without fractions: such are ordered as texts.
     pub(crate) fn covers(&self, time: &str) -> bool {
-        let (from, until) = &self.valid_for;
-        let early = from.as_deref().is_some_and(|from| time < from);
-        !early && until.as_deref().is_none_or(|until| time <= until)
+        covers(&self.valid_for, time)
     }
+}
+
+/// Whether a time is between these.
+pub(crate) fn covers((from, until): &(Option<String>, Option<String>), time: &str) -> bool {
+    let early = from.as_deref().is_some_and(|from| time < from);
+    !early && until.as_deref().is_none_or(|until| time <= until)
 }
 
 /// Whether a certificate was, at a time after 1970, for this usage, and `chain` leads from it to its root, which is the last of
@@ -115,6 +121,10 @@ pub struct TrustedRoot {
     pub authorities: Vec<Authority>,
     /// Those that say who holds a key.
     pub issuers: Vec<Authority>,
+    /// Logs of signatures.
+    pub logs: Vec<TransparencyLog>,
+    /// Logs of certificates; if there is one, the certificate of a holder has to have been seen by one of them.
+    pub certificate_logs: Vec<TransparencyLog>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,11 +132,11 @@ pub struct TrustedRoot {
 struct File {
     media_type: String,
     #[serde(default)]
-    tlogs: Vec<serde_json::Value>,
+    tlogs: Vec<ListedLog>,
     #[serde(default)]
     certificate_authorities: Vec<Listed>,
     #[serde(default)]
-    ctlogs: Vec<serde_json::Value>,
+    ctlogs: Vec<ListedLog>,
     #[serde(default)]
     timestamp_authorities: Vec<Listed>,
 }
@@ -221,6 +231,89 @@ impl Listed {
     }
 }
 
+/// `TransparencyLogInstance` of sigstore, as far as it counts.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedLog {
+    #[serde(default)]
+    base_url: String,
+    hash_algorithm: String,
+    public_key: ListedKey,
+    log_id: Option<LogId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoint_key_id: Option<LogId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedKey {
+    raw_bytes: String,
+    key_details: String,
+    #[serde(default)]
+    valid_for: Window,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogId {
+    key_id: String,
+}
+
+impl ListedLog {
+    fn of(log: &TransparencyLog) -> ListedLog {
+        ListedLog {
+            base_url: log.address.clone(),
+            hash_algorithm: SHA256.into(),
+            public_key: ListedKey {
+                raw_bytes: STANDARD.encode(&log.key.info),
+                key_details: log.key.details.clone(),
+                valid_for: Window {
+                    // Readers want a beginning, and a key alone has none.
+                    start: Some(
+                        log.valid_for
+                            .0
+                            .clone()
+                            .unwrap_or_else(|| "1970-01-01T00:00:00Z".into()),
+                    ),
+                    end: log.valid_for.1.clone(),
+                },
+            },
+            log_id: Some(LogId {
+                key_id: STANDARD.encode(&log.id),
+            }),
+            checkpoint_key_id: None,
+        }
+    }
+
+    fn log(self) -> Result<TransparencyLog, SignError> {
+        if self.hash_algorithm != SHA256 {
+            let (log, kind) = (self.base_url, self.hash_algorithm);
+            return Err(SignError::new(format!(
+                "the log {log:?} has hashes by {kind:?}, not by {SHA256}"
+            )));
+        }
+        let decoded = |text: &str| {
+            let bytes = STANDARD.decode(text);
+            bytes.map_err(|_| SignError::new(format!("the log {:?}: no base64", self.base_url)))
+        };
+        let key = LogKey {
+            info: decoded(&self.public_key.raw_bytes)?,
+            details: self.public_key.key_details,
+        };
+        let id = match self.log_id.or(self.checkpoint_key_id) {
+            Some(id) => decoded(&id.key_id)?,
+            None => key.digest().to_vec(),
+        };
+        let Window { start, end } = self.public_key.valid_for;
+        Ok(TransparencyLog {
+            address: self.base_url,
+            key,
+            id,
+            valid_for: (start, end),
+        })
+    }
+}
+
 impl TrustedRoot {
     /// Reads the file.
     ///
@@ -239,9 +332,15 @@ impl TrustedRoot {
             let authorities = listed.into_iter().map(|one| one.authority(least));
             authorities.collect::<Result<Vec<_>, SignError>>()
         };
+        let logs = |listed: Vec<ListedLog>| {
+            let logs = listed.into_iter().map(ListedLog::log);
+            logs.collect::<Result<Vec<_>, SignError>>()
+        };
         Ok(TrustedRoot {
             authorities: all(file.timestamp_authorities, 2)?,
             issuers: all(file.certificate_authorities, 1)?,
+            logs: logs(file.tlogs)?,
+            certificate_logs: logs(file.ctlogs)?,
         })
     }
 
@@ -256,9 +355,9 @@ impl TrustedRoot {
         };
         let file = File {
             media_type: TRUSTED_ROOT.into(),
-            tlogs: Vec::new(),
+            tlogs: self.logs.iter().map(ListedLog::of).collect(),
             certificate_authorities: all(&self.issuers)?,
-            ctlogs: Vec::new(),
+            ctlogs: self.certificate_logs.iter().map(ListedLog::of).collect(),
             timestamp_authorities: all(&self.authorities)?,
         };
         let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::envelope::{Envelope, IN_TOTO};
-use crate::{PublicKey, SignError, Signer, Statement};
+use crate::{Log, LoggedBy, LoggedSignature, PublicKey, SignError, Signer, Statement};
 
 /// The media type of a bundle, of its layer and of the artifact that carries it.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -124,6 +124,25 @@ impl Bundle {
             .map_err(|_| SignError::new("a timestamp of the bundle is no base64"))
     }
 
+    /// Writes the signature into a log and adds the entry.
+    ///
+    /// # Errors
+    /// If the log does not take it, or what it answers does not hold.
+    pub fn enter(&mut self, log: &dyn Log, signer: &dyn Signer) -> Result<(), SignError> {
+        let (message, signature) = self.what_was_signed()?;
+        let by = match signer.certificate() {
+            Some(certificate) => LoggedBy::Certificate(certificate),
+            None => LoggedBy::Key(signer.public_key()),
+        };
+        let entry = log.enter(&LoggedSignature {
+            message: &message,
+            signature: &signature,
+            by,
+        })?;
+        self.verification_material.tlog_entries.push(entry);
+        Ok(())
+    }
+
     /// Reads one.
     ///
     /// # Errors
@@ -190,7 +209,7 @@ impl Bundle {
     }
 
     /// The bytes that the signature is of, and the signature.
-    fn what_was_signed(&self) -> Result<(Vec<u8>, Vec<u8>), SignError> {
+    pub(crate) fn what_was_signed(&self) -> Result<(Vec<u8>, Vec<u8>), SignError> {
         if self.dsse_envelope.payload_type != IN_TOTO {
             let kind = &self.dsse_envelope.payload_type;
             return Err(SignError::new(format!(

@@ -141,13 +141,15 @@ impl PublicKey {
         pem.expect("a point on the curve can be encoded")
     }
 
+    /// The DER SubjectPublicKeyInfo.
+    pub fn to_der(&self) -> Vec<u8> {
+        let der = self.0.to_public_key_der();
+        der.expect("a point on the curve can be encoded").into_vec()
+    }
+
     /// What names the key in a bundle: the base64 of the SHA-256 of its SubjectPublicKeyInfo.
     pub fn hint(&self) -> String {
-        let der = self
-            .0
-            .to_public_key_der()
-            .expect("a point on the curve can be encoded");
-        STANDARD.encode(Sha256::digest(der.as_bytes()))
+        STANDARD.encode(Sha256::digest(self.to_der()))
     }
 
     /// Whether `signature` (DER) is of `message` by this key.

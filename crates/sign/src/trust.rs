@@ -1,4 +1,9 @@
-use crate::{Bundle, PublicKey, SignError, StampVerifier, Statement};
+use crate::{
+    Bundle, LogPlace, LogVerifier, LoggedBy, LoggedSignature, PublicKey, SignError, StampVerifier, Statement,
+};
+
+/// More entries of logs are not looked at.
+const MOST: usize = 16;
 
 /// Who is believed about signatures.
 #[derive(Clone, Copy, Default)]
@@ -9,16 +14,40 @@ pub struct Trust<'a> {
     pub stamps: Option<&'a dyn StampVerifier>,
     /// About certificates, which name who signed.
     pub identities: Option<&'a dyn IdentityVerifier>,
+    /// Logs; then an entry that a bundle has must hold.
+    pub transparency: Option<Transparency<'a>>,
+}
+
+/// What logs of signatures have to have.
+#[derive(Clone, Copy)]
+pub struct Transparency<'a> {
+    /// The logs that are believed.
+    pub logs: &'a dyn LogVerifier,
+    /// Only signatures that one of them has count.
+    pub required: bool,
+    /// Only those signatures of these keys that one of them has count.
+    pub keys: &'a [PublicKey],
+}
+
+/// Who holds a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateHolder {
+    /// The key.
+    pub key: PublicKey,
+    /// Whom it names.
+    pub name: String,
+    /// Whether their signatures count only if a log has them.
+    pub logged: bool,
 }
 
 /// Who is believed to have signed with a certificate.
 pub trait IdentityVerifier: Sync {
-    /// The key of a DER certificate, and whom it names, if that is somebody who is believed and the certificate was valid at
+    /// The holder of a DER certificate, if that is somebody who is believed and the certificate was valid at
     /// one of `times` (RFC 3339).
     ///
     /// # Errors
     /// If it names somebody else, is by nobody who is believed, or was not valid then.
-    fn holder(&self, certificate: &[u8], times: &[String]) -> Result<(PublicKey, String), SignError>;
+    fn holder(&self, certificate: &[u8], times: &[String]) -> Result<CertificateHolder, SignError>;
 }
 
 /// One certificate: that of whoever asks whether their own signatures arrived.
@@ -30,9 +59,13 @@ pub struct OwnCertificate<'a> {
 }
 
 impl IdentityVerifier for OwnCertificate<'_> {
-    fn holder(&self, certificate: &[u8], _: &[String]) -> Result<(PublicKey, String), SignError> {
+    fn holder(&self, certificate: &[u8], _: &[String]) -> Result<CertificateHolder, SignError> {
         match certificate == self.certificate {
-            true => Ok((self.key, "this release".into())),
+            true => Ok(CertificateHolder {
+                key: self.key,
+                name: "this release".into(),
+                logged: false,
+            }),
             false => Err(SignError::new("signed with another certificate")),
         }
     }
@@ -49,6 +82,8 @@ pub struct Judged {
     pub identity: Option<String>,
     /// When, by those who are believed about times.
     pub times: Vec<String>,
+    /// Where logs that are believed have it.
+    pub places: Vec<LogPlace>,
 }
 
 impl Bundle {
@@ -60,11 +95,14 @@ impl Bundle {
         match self.certificate()? {
             None => {
                 let (statement, key) = self.verify(trust.keys)?;
+                let times = self.times(trust.stamps)?;
+                let required = trust.transparency.is_some_and(|logs| logs.keys.contains(key));
                 Ok(Judged {
                     statement,
                     key: *key,
                     identity: None,
-                    times: self.times(trust.stamps)?,
+                    places: self.places(trust.transparency, LoggedBy::Key(key), required, &times)?,
+                    times,
                 })
             }
             Some(certificate) => {
@@ -76,12 +114,13 @@ impl Bundle {
                     );
                 };
                 let times = self.times(trust.stamps)?;
-                let (key, identity) = identities.holder(&certificate, &times)?;
-                let statement = self.signed_by(&key)?;
+                let holder = identities.holder(&certificate, &times)?;
+                let (statement, by) = (self.signed_by(&holder.key)?, LoggedBy::Certificate(&certificate));
                 Ok(Judged {
                     statement,
-                    key,
-                    identity: Some(identity),
+                    key: holder.key,
+                    places: self.places(trust.transparency, by, holder.logged, &times)?,
+                    identity: Some(holder.name),
                     times,
                 })
             }
@@ -105,5 +144,33 @@ impl Bundle {
             (true, _) => Err(SignError::new("it has no timestamp")),
             (false, _) => Ok(believed),
         }
+    }
+
+    /// Where logs have it. Every entry that is there has to hold; there has to be one if it is required.
+    fn places(
+        &self,
+        transparency: Option<Transparency>,
+        by: LoggedBy,
+        required: bool,
+        times: &[String],
+    ) -> Result<Vec<LogPlace>, SignError> {
+        let entries = &self.verification_material.tlog_entries;
+        let required = required || transparency.is_some_and(|logs| logs.required);
+        let logs = match transparency {
+            Some(transparency) if !entries.is_empty() => transparency.logs,
+            _ if required => return Err(SignError::new("no log has it")),
+            _ => return Ok(Vec::new()),
+        };
+        if entries.len() > MOST {
+            return Err(SignError::new(format!("it has more than {MOST} log entries")));
+        }
+        let (message, signature) = self.what_was_signed()?;
+        let signature = LoggedSignature {
+            message: &message,
+            signature: &signature,
+            by,
+        };
+        let places = entries.iter().map(|entry| logs.place(entry, &signature, times));
+        places.collect()
     }
 }

@@ -1,10 +1,17 @@
 //! A certificate authority that gives certificates for identity tokens, as Fulcio does: openssl's, behind a small server.
+//! A log of certificates has seen each, and says so in it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use der::asn1::{BitString, ObjectIdentifier, OctetString};
+use der::{DecodePem as _, Encode as _, EncodePem as _};
+use praxis_oci::Digest;
 use serde_json::{Value, json};
+use x509_cert::Certificate;
+use x509_cert::ext::Extension;
 
 use crate::stamper::shell;
 use crate::{WebAnswer, WebRequest, WebServer};
@@ -18,6 +25,22 @@ pub struct CertifierOptions {
     pub usage: String,
     /// They are of another key than the one that asked.
     pub other_key: bool,
+    /// What a log of certificates says in them.
+    pub log: CertificateLog,
+}
+
+/// What the certificates hold of a log of certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CertificateLog {
+    /// The timestamp that the log gave for it.
+    #[default]
+    Own,
+    /// One by a key that is not the log's, in the log's name.
+    OtherKey,
+    /// The one that the log gave for the first certificate.
+    OtherCertificate,
+    /// Nothing.
+    Nothing,
 }
 
 impl Default for CertifierOptions {
@@ -26,6 +49,7 @@ impl Default for CertifierOptions {
             days: 1,
             usage: "codeSigning".into(),
             other_key: false,
+            log: CertificateLog::default(),
         }
     }
 }
@@ -48,13 +72,14 @@ impl Certifier {
         shell(
             directory,
             "new() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $1.key; }
-             new root; new between; new dummy
+             new root; new between; new dummy; new ct; new stranger
+             openssl pkey -in ct.key -pubout -out ct.pub
              openssl req -new -x509 -days 3650 -key root.key -subj /O=test/CN=root -config configuration \
                  -extensions root -out root.pem
              openssl req -new -key between.key -subj /O=test/CN=between -config configuration -out between.csr
              openssl x509 -req -days 3650 -in between.csr -CA root.pem -CAkey root.key -CAcreateserial \
                  -extfile configuration -extensions between -out between.pem
-             openssl req -new -key dummy.key -subj /CN=dummy -config configuration -out dummy.csr
+             openssl req -new -key dummy.key -subj / -config configuration -out dummy.csr
              cat between.pem root.pem >chain.pem",
         );
         let options = Arc::new(Mutex::new(CertifierOptions::default()));
@@ -82,6 +107,11 @@ impl Certifier {
     /// Its certificates (PEM), the root last.
     pub fn chain(&self) -> PathBuf {
         self.directory.join("chain.pem")
+    }
+
+    /// The public key (PEM) of the log that sees its certificates.
+    pub fn log_key(&self) -> PathBuf {
+        self.directory.join("ct.pub")
     }
 
     /// What the certificates are like from now on.
@@ -145,11 +175,14 @@ fn certificate(
     file("subject", subject.as_bytes());
     file("proof", &proof);
     let usage = &options.usage;
+    // The same in the form of before, the bytes alone, which clients still read.
+    let plain: String = issuer.bytes().map(|byte| format!("{byte:02x}")).collect();
     file(
         "extensions",
         format!(
             "keyUsage = critical,digitalSignature\nextendedKeyUsage = {usage}\nsubjectAltName = critical,{name}\n\
-             1.3.6.1.4.1.57264.1.8 = ASN1:UTF8String:{issuer}\n"
+             subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n\
+             1.3.6.1.4.1.57264.1.8 = ASN1:UTF8String:{issuer}\n1.3.6.1.4.1.57264.1.1 = DER:{plain}\n"
         )
         .as_bytes(),
     );
@@ -165,12 +198,97 @@ fn certificate(
                  -days {days} -extfile $1.extensions -out $1.pem"
         ),
     );
+    if options.log != CertificateLog::Nothing {
+        seen(place, number, options.log);
+    }
     let pem = |name: &str| std::fs::read_to_string(place.join(name)).expect("a certificate");
     Ok(
         json!({ "signedCertificateEmbeddedSct": { "chain": { "certificates": [
             pem(&format!("{number}.pem")), pem("between.pem"), pem("root.pem"),
         ]}}}),
     )
+}
+
+/// Puts the timestamp of the log into a certificate (RFC 6962, 3.2 and 3.3), and signs it again.
+fn seen(place: &Path, number: u64, log: CertificateLog) {
+    let read = |name: &str| std::fs::read(place.join(name)).expect("a file");
+    let issued = |name: &str| Certificate::from_pem(read(name)).expect("a certificate");
+    let digest = |bytes: &[u8]| *Digest::of(bytes).as_bytes();
+    let mut certificate = issued(&format!("{number}.pem"));
+    let shown = certificate.tbs_certificate.to_der().expect("a certificate");
+    let issuer = issued("between.pem").tbs_certificate.subject_public_key_info;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time");
+    let now = u64::try_from(now.as_millis()).expect("a time");
+    let size = u32::try_from(shown.len()).expect("a size").to_be_bytes();
+    let issuer = digest(&issuer.to_der().expect("a key"));
+    let signed = [
+        &[0, 0][..],
+        &now.to_be_bytes(),
+        &[0, 1],
+        &issuer,
+        &size[1..],
+        &shown,
+        &[0, 0],
+    ]
+    .concat();
+    let key = if log == CertificateLog::OtherKey {
+        "stranger"
+    } else {
+        "ct"
+    };
+    let signature = signature(place, key, &signed);
+    let (_, name) =
+        der::Document::from_pem(&String::from_utf8(read("ct.pub")).expect("a text")).expect("a key");
+    let counted = |bytes: &[u8]| {
+        [
+            &u16::try_from(bytes.len()).expect("short").to_be_bytes()[..],
+            bytes,
+        ]
+        .concat()
+    };
+    let timestamp = [
+        &[0][..],
+        &digest(name.as_bytes()),
+        &now.to_be_bytes(),
+        &[0, 0, 4, 3],
+        &counted(&signature),
+    ]
+    .concat();
+    let first = place.join("first-timestamp");
+    if !first.exists() {
+        std::fs::write(&first, &timestamp).expect("a file");
+    }
+    let timestamp = match log {
+        CertificateLog::OtherCertificate => read("first-timestamp"),
+        _ => timestamp,
+    };
+    let list = OctetString::new(counted(&counted(&timestamp))).expect("bytes");
+    certificate
+        .tbs_certificate
+        .extensions
+        .get_or_insert_default()
+        .push(Extension {
+            extn_id: ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2"),
+            critical: false,
+            extn_value: OctetString::new(list.to_der().expect("bytes")).expect("bytes"),
+        });
+    let content = certificate.tbs_certificate.to_der().expect("a certificate");
+    let again = self::signature(place, "between", &content);
+    certificate.signature = BitString::from_bytes(&again).expect("bytes");
+    let text = certificate
+        .to_pem(der::pem::LineEnding::LF)
+        .expect("a certificate");
+    std::fs::write(place.join(format!("{number}.pem")), text).expect("a file");
+}
+
+/// openssl's signature by a key of the directory.
+fn signature(place: &Path, key: &str, message: &[u8]) -> Vec<u8> {
+    std::fs::write(place.join("message"), message).expect("a file");
+    shell(
+        place,
+        &format!("openssl dgst -sha256 -sign {key}.key -out message.signature message"),
+    );
+    std::fs::read(place.join("message.signature")).expect("a signature")
 }
 
 const CONFIGURATION: &str = "[req]

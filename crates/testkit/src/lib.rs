@@ -13,10 +13,11 @@ mod stamper;
 mod tree;
 mod user;
 mod web;
+mod witness;
 
 pub use archive::Archive;
 pub use base::{Base, busybox};
-pub use certifier::{Certifier, CertifierOptions};
+pub use certifier::{CertificateLog, Certifier, CertifierOptions};
 pub use cutter::Cutter;
 pub use later::later_program;
 pub use postgres::{RealPostgres, TestDatabase};
@@ -25,3 +26,4 @@ pub use stamper::Stamper;
 pub use tree::{files_below, make_readable, tree_of};
 pub use user::{OrdinaryUser, is_root};
 pub use web::{WebAnswer, WebRequest, WebServer};
+pub use witness::{Lie, Witness};

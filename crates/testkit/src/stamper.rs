@@ -126,7 +126,6 @@ default_tsa = stamper
 [stamper]
 serial = stamps
 signer_cert = signing.pem
-certs = root.pem
 signer_key = signing.key
 signer_digest = sha256
 default_policy = 1.2.3.4.1

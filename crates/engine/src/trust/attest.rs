@@ -3,12 +3,13 @@
 use praxis_oci::{Descriptor, Digest, Platform};
 use praxis_registry::Settings;
 use praxis_sbom::{cyclonedx, spdx};
-use praxis_sign::{Signer, Stamp, Statement, Trust, legacy_attestation, legacy_tag};
+use praxis_sign::{Statement, legacy_attestation, legacy_tag};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::kept::bundles;
-use super::sign::{add_bundle, already, what_is};
+use super::seal::Seal;
+use super::sign::{Made, already, what_is};
 use crate::registry::Held;
 use crate::{CYCLONEDX, Engine, EngineError, PROVENANCE, Place, SPDX};
 
@@ -56,10 +57,8 @@ pub struct AttestRequest<'a> {
     pub content: String,
     /// What is said.
     pub predicates: Vec<Predicate>,
-    /// The key.
-    pub signer: &'a dyn Signer,
-    /// Who says when it was signed, if somebody is to say so.
-    pub stamp: Option<&'a dyn Stamp>,
+    /// The key, and who else hears of it.
+    pub seal: Seal<'a>,
     /// The time that is noted, RFC 3339.
     pub created: String,
     /// Also in the old form, under a tag.
@@ -98,18 +97,34 @@ impl Engine {
     /// If what is to be said is not known, the key cannot sign or the place takes no referrers.
     pub fn attest(&self, request: &AttestRequest, settings: &Settings) -> Result<AttestOutcome, EngineError> {
         self.held(&request.image, settings, |image| {
-            let mut attested = Vec::new();
-            for (descriptor, _) in image.documents()? {
-                let what = what_is(&descriptor);
-                if what == "index" || what == "attestation" {
-                    continue;
-                }
+            let about: Vec<(Descriptor, String)> = image
+                .documents()?
+                .into_iter()
+                .map(|(descriptor, _)| (descriptor.clone(), what_is(&descriptor)))
+                .filter(|(_, what)| what != "index" && what != "attestation")
+                .collect();
+            // All of them are signed before one is added: a log or an authority that fails leaves nothing behind.
+            let mut made = Vec::new();
+            for (subject, what) in &about {
                 for predicate in &request.predicates {
-                    attested.push(self.attest_one(image, &descriptor, &what, predicate, request)?);
+                    let one = self.attestation(image, subject, predicate, request)?;
+                    let attested = Attested {
+                        subject: subject.digest,
+                        what: what.clone(),
+                        predicate_type: predicate.predicate_type().into(),
+                        artifact: one.digest,
+                        kept: one.is_there(),
+                    };
+                    made.push((one, attested));
                 }
-                if request.legacy {
-                    attest_as_before(image, &descriptor, request)?;
-                }
+            }
+            let mut attested = Vec::new();
+            for (one, said) in made {
+                one.add(image)?;
+                attested.push(said);
+            }
+            for (subject, _) in about.iter().filter(|_| request.legacy) {
+                attest_as_before(image, subject, request)?;
             }
             Ok(AttestOutcome {
                 digest: image.root.descriptor.digest,
@@ -118,32 +133,21 @@ impl Engine {
         })
     }
 
-    fn attest_one(
+    /// The artifact with what `predicate` asks for about a manifest.
+    fn attestation(
         &self,
         image: &Held,
         subject: &Descriptor,
-        what: &str,
         predicate: &Predicate,
         request: &AttestRequest,
-    ) -> Result<Attested, EngineError> {
-        let kind = predicate.predicate_type();
-        let key = request.signer.public_key();
-        let there = already(image, &subject.digest, kind, key, request.stamp.is_some())?;
-        let artifact = match there {
-            Some(artifact) => artifact,
+    ) -> Result<Made, EngineError> {
+        match already(image, &subject.digest, predicate.predicate_type(), &request.seal)? {
+            Some(there) => Ok(Made::there(there)),
             None => {
                 let statement = self.statement(subject, predicate, &request.content)?;
-                let (signer, stamp) = (request.signer, request.stamp);
-                add_bundle(image, subject, &statement, signer, stamp, &request.created)?
+                Made::new(subject, &statement, &request.seal, &request.created)
             }
-        };
-        Ok(Attested {
-            subject: subject.digest,
-            what: what.into(),
-            predicate_type: kind.into(),
-            artifact,
-            kept: there.is_some(),
-        })
+        }
     }
 
     /// The statement that `predicate` asks for, about a manifest of the image that `content` names.
@@ -193,10 +197,8 @@ fn another(content: &str, is: &str, subject: &Descriptor) -> EngineError {
 }
 
 fn attest_as_before(image: &Held, subject: &Descriptor, request: &AttestRequest) -> Result<(), EngineError> {
-    let trust = Trust {
-        keys: &[*request.signer.public_key()],
-        ..Trust::default()
-    };
+    let keys = [*request.seal.signer.public_key()];
+    let trust = request.seal.trust(&keys);
     let believed = bundles(image, &subject.digest)?
         .into_iter()
         .filter_map(|kept| kept.believed(&subject.digest, &trust).ok())

@@ -5,6 +5,9 @@ mod evidence;
 #[cfg(feature = "keyless")]
 mod identity;
 mod kept;
+#[cfg(feature = "tsa")]
+mod log;
+mod seal;
 mod sign;
 #[cfg(feature = "tsa")]
 mod timestamps;
@@ -14,6 +17,9 @@ pub use attest::{AttestOutcome, AttestRequest, Attested, Predicate};
 pub(crate) use evidence::{absent_materials, sbom_differences};
 #[cfg(feature = "keyless")]
 pub use identity::certified_key;
+#[cfg(feature = "tsa")]
+pub use log::log_server;
+pub use seal::Seal;
 pub use sign::{SignOutcome, SignRequest, SignedManifest};
 #[cfg(feature = "tsa")]
 pub use timestamps::timestamp_server;

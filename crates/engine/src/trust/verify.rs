@@ -2,7 +2,9 @@
 
 use praxis_oci::{Descriptor, Digest};
 use praxis_registry::{Settings, Transfer, copy};
-use praxis_sign::{IdentityVerifier, PublicKey, SIGNATURE, StampVerifier, Trust};
+use praxis_sign::{
+    IdentityVerifier, LogPlace, LogVerifier, PublicKey, SIGNATURE, StampVerifier, Transparency, Trust,
+};
 use serde::Serialize;
 
 use super::kept::bundles;
@@ -28,6 +30,12 @@ pub struct VerificationRequest<'a> {
     pub stamps: Option<&'a dyn StampVerifier>,
     /// Who is believed to have signed with a certificate.
     pub identities: Option<&'a dyn IdentityVerifier>,
+    /// Logs that are believed; then what a bundle says about them must hold.
+    pub logs: Option<&'a dyn LogVerifier>,
+    /// Only signatures that such a log has count.
+    pub require_log: bool,
+    /// Only those signatures of these keys that such a log has count.
+    pub logged_keys: Vec<PublicKey>,
 }
 
 /// What was found.
@@ -84,6 +92,9 @@ pub struct KeptSignature {
     pub identity: Option<String>,
     /// When it was made, by those who are believed about times.
     pub times: Vec<String>,
+    /// Where logs that are believed have it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<LogPlace>,
 }
 
 /// A statement that is believed.
@@ -203,6 +214,11 @@ fn part(
         keys: &request.keys,
         stamps: request.stamps,
         identities: request.identities,
+        transparency: request.logs.map(|logs| Transparency {
+            logs,
+            required: request.require_log,
+            keys: &request.logged_keys,
+        }),
     };
     for kept in bundles(image, &descriptor.digest)? {
         let one = match kept.believed(&descriptor.digest, &trust) {
@@ -217,6 +233,7 @@ fn part(
             key: one.judged.key.hint(),
             identity: one.judged.identity,
             times: one.judged.times,
+            logs: one.judged.places,
         };
         match one.judged.statement.predicate_type.as_str() {
             SIGNATURE => part.signatures.push(signature),

@@ -55,7 +55,8 @@ pub use sbom::{ProvenanceMode, ProvenanceOptions, SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 pub use serve::ServeOptions;
 pub use sign::{
-    AttestOptions, KeyCommand, KeyOptions, PassphraseOption, SignOptions, TimestampOptions, VerifyOptions,
+    AttestOptions, KeyCommand, KeyOptions, LogOptions, PassphraseOption, SignOptions, TimestampOptions,
+    VerifyOptions,
 };
 
 /// Container images you can prove.

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use praxis_oci::Reference;
 
-use super::{JsonOption, KeyOptions, RegistryOptions, TimestampOptions};
+use super::{JsonOption, KeyOptions, LogOptions, RegistryOptions, TimestampOptions};
 
 /// Options of `praxis release`.
 #[derive(Debug, Args)]
@@ -30,6 +30,9 @@ pub struct ReleaseOptions {
     /// When.
     #[command(flatten)]
     pub timestamps: TimestampOptions,
+    /// Who else hears of it.
+    #[command(flatten)]
+    pub log: LogOptions,
     /// The right to push.
     #[command(flatten)]
     pub grant: GrantOptions,

@@ -22,14 +22,21 @@ pub enum KeyCommand {
         #[command(flatten)]
         key: KeyOptions,
     },
-    /// Write the trustedroot.json by which others, cosign among them, believe authorities about times and identities
+    /// Write the trustedroot.json by which others, cosign among them, believe authorities about times and
+    /// identities, and logs
     TrustedRoot {
         /// The authority that says times.
         #[command(flatten)]
         timestamps: TimestampOptions,
+        /// The log of signatures.
+        #[command(flatten)]
+        log: LogOptions,
         /// Certificates (PEM) of the authority that says who signed: those between first, the root last.
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         fulcio_certs: Option<PathBuf>,
+        /// Public key (PEM) of the log that has to have seen the certificates of --fulcio-certs.
+        #[arg(long, value_name = "FILE", requires = "fulcio_certs", value_hint = ValueHint::FilePath)]
+        ct_key: Option<PathBuf>,
     },
 }
 
@@ -82,6 +89,18 @@ pub struct TimestampOptions {
     pub timestamp_certs: Option<PathBuf>,
 }
 
+/// Which log is to have it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogOptions {
+    /// Address of a log of signatures (Rekor, version 2): it is shown every signature before anything is pushed, and what it
+    /// answers is verified.
+    #[arg(long, value_name = "URL", env = "PRAXIS_REKOR_URL", requires = "rekor_key")]
+    pub rekor_url: Option<String>,
+    /// Key of that log: its public key (PEM), or a trustedroot.json that names the log at that address.
+    #[arg(long, value_name = "FILE", env = "PRAXIS_REKOR_KEY", requires = "rekor_url", value_hint = ValueHint::FilePath)]
+    pub rekor_key: Option<PathBuf>,
+}
+
 /// Options of `praxis sign`.
 #[derive(Debug, Args)]
 pub struct SignOptions {
@@ -94,6 +113,9 @@ pub struct SignOptions {
     /// When.
     #[command(flatten)]
     pub timestamps: TimestampOptions,
+    /// Who else hears of it.
+    #[command(flatten)]
+    pub log: LogOptions,
     /// Sign in the old form too, under the tag sha256-DIGEST.sig: for verifiers that do not know bundles. Only in a
     /// registry.
     #[arg(long)]
@@ -131,6 +153,9 @@ pub struct AttestOptions {
     /// When.
     #[command(flatten)]
     pub timestamps: TimestampOptions,
+    /// Who else hears of it.
+    #[command(flatten)]
+    pub log: LogOptions,
     /// Attest in the old form too, under the tag sha256-DIGEST.att. Only in a registry.
     #[arg(long)]
     pub legacy: bool,
@@ -149,7 +174,8 @@ pub struct VerifyOptions {
     /// The image: docker://NAME, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or a name of the store.
     #[arg(value_name = "IMAGE")]
     pub image: String,
-    /// Authorities that are believed about times (trustedroot.json): only signatures with a time by one of them count.
+    /// Authorities that are believed about times (trustedroot.json): only signatures with a time by one of them count. Of
+    /// logs that it names, entries and timestamps of certificates have to hold.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub trusted_root: Option<PathBuf>,
     /// Public key that is believed; may be repeated.
@@ -162,6 +188,9 @@ pub struct VerifyOptions {
     /// Who knows that identity: the issuer of its tokens, to the letter.
     #[arg(long, value_name = "URL", requires = "certificate_identity")]
     pub certificate_oidc_issuer: Option<String>,
+    /// Only signatures count that a log of --trusted-root has.
+    #[arg(long)]
+    pub require_log: bool,
     /// Statement that has to be there: provenance, spdx, cyclonedx or the address of a type; may be repeated.
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,

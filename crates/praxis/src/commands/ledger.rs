@@ -10,7 +10,7 @@ use praxis_engine::StampVerifier;
 use praxis_engine::{
     Checkpoint, Fault, Ledger, Record, Verification, ledger_file, read_export, verify_records, write_export,
 };
-use praxis_ledger::{LedgerError, inclusion_proof};
+use praxis_ledger::{CheckpointError, LedgerError, inclusion_proof};
 use praxis_oci::Digest;
 use serde_json::json;
 
@@ -181,7 +181,7 @@ fn verify(options: &LedgerVerifyOptions, surroundings: &Surroundings) -> Result<
         let wrong = |why: String| Failure::failed(format!("--checkpoint {}: {why}", path.display()));
         let checkpoint: Checkpoint = text
             .parse()
-            .map_err(|error: LedgerError| wrong(error.to_string()))?;
+            .map_err(|error: CheckpointError| wrong(error.to_string()))?;
         if let Some(believed) = &believed {
             let time = time_of(&text, &checkpoint, believed.as_ref()).map_err(wrong)?;
             eprintln!("{}: {} records at {time}", path.display(), checkpoint.size);

@@ -120,8 +120,11 @@ fn demands<'r, 's>(
             sbom: false,
             stamps: None,
             identities: None,
+            logs: None,
+            require_log: false,
+            logged_keys: Vec::new(),
         };
-        let mut keys = options.keys.clone();
+        let mut keys = sign::believed_keys(&options.keys);
         keys.extend(sign::demand(&mut request, policy, &options.directory)?);
         sign::believe(&mut request, &keys, believed)?;
         request.predicates.sort();

@@ -28,7 +28,7 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
     let commit = Engine::release_commit(&options.path, &options.version, &record_path)?;
     let project = Worktree::open(&options.path)?.repository(None)?;
     let repository = repository(options, &project.policy)?;
-    sign::refuse_legacy(options.legacy, &options.key)?;
+    sign::refuse_legacy(options.legacy, &options.key, &options.log)?;
     let settings = Settings {
         credentials: grant(&options.grant, &repository, environment)?,
         ..registries::settings(&options.registries, surroundings)?
@@ -50,7 +50,13 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
         },
     };
     let images = tested_images(&tested, options, &commit, &place)?;
-    let sealer = keys::sealer(&options.key, &options.timestamps, &settings, environment)?;
+    let sealer = keys::sealer(
+        &options.key,
+        &options.timestamps,
+        &options.log,
+        &settings,
+        environment,
+    )?;
     let request = ReleaseRequest {
         version: options.version.clone(),
         repository,
@@ -58,8 +64,7 @@ pub fn run(options: &ReleaseOptions, surroundings: &Surroundings) -> Result<(), 
         commit,
         source: project.facts.git.and_then(|git| git.source),
         builder: options.builder_id.clone(),
-        signer: sealer.signer.as_ref(),
-        stamp: sealer.stamp.as_deref(),
+        seal: sealer.seal(),
         stamps: stamps.as_deref(),
         legacy: options.legacy,
         created: record_time(),

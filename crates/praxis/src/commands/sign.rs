@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use praxis_check::SignerIdentity;
 use praxis_engine::{
-    AttestOutcome, AttestRequest, CYCLONEDX, IdentityVerifier, ImageVerification, PROVENANCE, Place, Policy,
-    Predicate, SPDX, SignOutcome, SignRequest, StampVerifier, VerificationRequest, Worktree, record_time,
+    AttestOutcome, AttestRequest, CYCLONEDX, IdentityVerifier, ImageVerification, LogVerifier, PROVENANCE,
+    Place, Policy, Predicate, SPDX, SignOutcome, SignRequest, StampVerifier, VerificationRequest, Worktree,
+    record_time,
 };
 
 use super::{Outcome, Surroundings, result, write_stdout};
-use crate::arguments::{AttestOptions, KeyCommand, KeyOptions, SignOptions, VerifyOptions};
+use crate::arguments::{AttestOptions, KeyCommand, KeyOptions, LogOptions, SignOptions, VerifyOptions};
 use crate::failure::Failure;
 use crate::progress::sanitize::sanitize;
-use crate::{identities, keys, registries, timestamps};
+use crate::{identities, keys, logs, registries, timestamps};
 
 /// Makes keys and shows public ones.
 pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -27,8 +28,10 @@ pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Fail
         }
         KeyCommand::TrustedRoot {
             timestamps,
+            log,
             fulcio_certs,
-        } => timestamps::trusted_root(timestamps, fulcio_certs.as_deref())?,
+            ct_key,
+        } => logs::trusted_root(timestamps, log, fulcio_certs.as_deref(), ct_key.as_deref())?,
         KeyCommand::Public { key } => keys::signer(key, &surroundings.environment)?
             .public_key()
             .to_pem(),
@@ -38,19 +41,19 @@ pub fn key(command: &KeyCommand, surroundings: &Surroundings) -> Result<(), Fail
 
 /// Signs an image.
 pub fn sign(options: &SignOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    refuse_legacy(options.legacy, &options.key)?;
+    refuse_legacy(options.legacy, &options.key, &options.log)?;
     let image = Place::parse(&options.image)?;
     let (engine, settings) = super::registry::opened(&options.registries, surroundings)?;
     let sealer = keys::sealer(
         &options.key,
         &options.timestamps,
+        &options.log,
         &settings,
         &surroundings.environment,
     )?;
     let request = SignRequest {
         image,
-        signer: sealer.signer.as_ref(),
-        stamp: sealer.stamp.as_deref(),
+        seal: sealer.seal(),
         created: record_time(),
         legacy: options.legacy,
     };
@@ -58,12 +61,15 @@ pub fn sign(options: &SignOptions, surroundings: &Surroundings) -> Result<(), Fa
     result(options.format.json, &outcome, || signed(&outcome))
 }
 
-/// The old forms have no place for what a certificate needs.
-pub(super) fn refuse_legacy(legacy: bool, key: &KeyOptions) -> Result<(), Failure> {
-    match legacy && key.identity_token.is_some() {
-        true => Err(Failure::usage(
-            "--legacy: signatures with a certificate are in bundles only",
-        )),
+/// The old forms have no place for what a certificate needs, nor for entries of logs as they are today.
+pub(super) fn refuse_legacy(legacy: bool, key: &KeyOptions, log: &LogOptions) -> Result<(), Failure> {
+    let what = match (&key.identity_token, &log.rekor_url) {
+        (Some(_), _) => "signatures with a certificate",
+        (None, Some(_)) => "entries of logs",
+        (None, None) => return Ok(()),
+    };
+    match legacy {
+        true => Err(Failure::usage(format!("--legacy: {what} are in bundles only"))),
         false => Ok(()),
     }
 }
@@ -78,7 +84,7 @@ fn signed(outcome: &SignOutcome) -> String {
 
 /// Signs statements about an image.
 pub fn attest(options: &AttestOptions, surroundings: &Surroundings) -> Result<(), Failure> {
-    refuse_legacy(options.legacy, &options.key)?;
+    refuse_legacy(options.legacy, &options.key, &options.log)?;
     let content = options.content.clone().unwrap_or_else(|| {
         let name = options.image.strip_prefix("docker://");
         let name = name.or_else(|| options.image.strip_prefix("store:"));
@@ -89,6 +95,7 @@ pub fn attest(options: &AttestOptions, surroundings: &Surroundings) -> Result<()
     let sealer = keys::sealer(
         &options.key,
         &options.timestamps,
+        &options.log,
         &settings,
         &surroundings.environment,
     )?;
@@ -96,8 +103,7 @@ pub fn attest(options: &AttestOptions, surroundings: &Surroundings) -> Result<()
         image,
         content,
         predicates,
-        signer: sealer.signer.as_ref(),
-        stamp: sealer.stamp.as_deref(),
+        seal: sealer.seal(),
         created: record_time(),
         legacy: options.legacy,
     };
@@ -170,8 +176,11 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
         sbom: options.sbom,
         stamps: None,
         identities: None,
+        logs: None,
+        require_log: options.require_log,
+        logged_keys: Vec::new(),
     };
-    let mut keys = options.keys.clone();
+    let mut keys = believed_keys(&options.keys);
     let named = options
         .certificate_identity
         .iter()
@@ -180,6 +189,7 @@ pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Ou
         .map(|(name, issuer)| SignerIdentity {
             name: name.clone(),
             issuer: issuer.clone(),
+            require_log: false,
         })
         .collect();
     if let Some(directory) = &options.policy {
@@ -207,16 +217,40 @@ pub(super) fn demand(
     request: &mut VerificationRequest,
     policy: &Policy,
     directory: &Path,
-) -> Result<Vec<PathBuf>, Failure> {
+) -> Result<Vec<BelievedKey>, Failure> {
     let asked = &policy.verify;
     let predicates = asked.predicates.iter().map(|text| predicate_type(text));
     request.predicates.extend(predicates);
     request.builders.extend(asked.builders.iter().cloned());
     request.sbom |= asked.sbom;
+    request.require_log |= asked.require_log;
     if let Some(path) = asked.dockerfile.as_ref().filter(|_| request.dockerfile.is_none()) {
         request.dockerfile = Some(text(&directory.join(path))?);
     }
-    Ok(asked.keys.iter().map(|key| directory.join(key)).collect())
+    let keys = asked.keys.iter().map(|key| {
+        let (file, logged) = key.parts();
+        BelievedKey {
+            file: directory.join(file),
+            logged,
+        }
+    });
+    Ok(keys.collect())
+}
+
+/// The file of a key that is believed.
+pub(super) struct BelievedKey {
+    file: PathBuf,
+    /// Whether only signatures count that a log has.
+    logged: bool,
+}
+
+/// Keys of the command line.
+pub(super) fn believed_keys(files: &[PathBuf]) -> Vec<BelievedKey> {
+    let key = |file: &PathBuf| BelievedKey {
+        file: file.clone(),
+        logged: false,
+    };
+    files.iter().map(key).collect()
 }
 
 /// The file that says who is believed about times.
@@ -232,34 +266,56 @@ pub(super) fn trusted_root_of(policy: &Policy, directory: &Path) -> Option<PathB
 pub(super) struct Believed {
     stamps: Option<Box<dyn StampVerifier>>,
     identities: Option<Box<dyn IdentityVerifier>>,
+    logs: Option<Box<dyn LogVerifier>>,
+    /// Whether an identity counts only where a log has the signature.
+    logged: bool,
 }
 
 impl Believed {
-    /// The authorities of the file, and these signers as they know them.
+    /// The authorities and logs of the file, and these signers as they know them.
     pub(super) fn read(trusted_root: Option<&Path>, signers: &[SignerIdentity]) -> Result<Believed, Failure> {
         Ok(Believed {
-            stamps: trusted_root.map(timestamps::believed).transpose()?,
+            stamps: trusted_root
+                .map(timestamps::believed_of_signatures)
+                .transpose()?
+                .flatten(),
             identities: identities::believed(trusted_root, signers)?,
+            logs: trusted_root.map(logs::believed).transpose()?.flatten(),
+            logged: signers.iter().any(|signer| signer.require_log),
         })
     }
 }
 
-/// Adds the keys and the others that are believed; there has to be one.
+/// Adds the keys and the others that are believed; there has to be one. A log that is required has to be named.
 pub(super) fn believe<'b>(
     request: &mut VerificationRequest<'b>,
-    keys: &[PathBuf],
+    keys: &[BelievedKey],
     believed: &'b Believed,
 ) -> Result<(), Failure> {
     request.stamps = believed.stamps.as_deref();
     request.identities = believed.identities.as_deref();
+    request.logs = believed.logs.as_deref();
     if keys.is_empty() && request.identities.is_none() {
         return Err(Failure::usage("no key is named that is believed")
             .with_hint("--key FILE, or keys or identities in [verify] of praxis.toml"));
     }
-    for path in keys {
-        request.keys.push(keys::public_key(path)?);
+    for key in keys {
+        let public = keys::public_key(&key.file)?;
+        request.keys.push(public);
+        if key.logged {
+            request.logged_keys.push(public);
+        }
     }
-    Ok(())
+    let required = request.require_log || believed.logged || !request.logged_keys.is_empty();
+    match required && request.logs.is_none() {
+        true => Err(
+            Failure::usage("a log has to have the signatures, and no log is named that is believed")
+                .with_hint(
+                    "--trusted-root FILE with a log (tlogs), or trusted-root in [verify] of praxis.toml",
+                ),
+        ),
+        false => Ok(()),
+    }
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -1,23 +1,25 @@
 //! Signatures with a certificate for an identity, by an authority of openssl's; their times by another.
 
-use praxis_testkit::{Certifier, CertifierOptions, Stamper, later_program};
+use praxis_testkit::{Certifier, CertifierOptions, Stamper, Witness, later_program};
 use serde_json::{Value, json};
 
 use crate::{Place, success};
 
 const VALID: (&str, &str) = ("20200101000000Z", "20900101000000Z");
-const WORKFLOW: &str = "https://git.example.test/team/app/.github/workflows/release.yml@refs/tags/v1";
-const ISSUER: &str = "https://token.example.test";
+pub(crate) const WORKFLOW: &str =
+    "https://git.example.test/team/app/.github/workflows/release.yml@refs/tags/v1";
+pub(crate) const ISSUER: &str = "https://token.example.test";
 
-/// A place with both authorities, a token and the root that believes them.
-struct Identified {
-    place: Place,
-    certifier: Certifier,
-    stamper: Stamper,
+/// A place with both authorities, a log, a token and the root that believes them.
+pub(crate) struct Identified {
+    pub place: Place,
+    pub certifier: Certifier,
+    pub stamper: Stamper,
+    pub witness: Witness,
 }
 
 impl Identified {
-    fn new() -> Identified {
+    pub fn new() -> Identified {
         let place = Place::new();
         let certifier = Certifier::start(&place.path("fulcio"));
         let stamper = Stamper::start(&place.path("tsa"), "EC", VALID);
@@ -26,19 +28,43 @@ impl Identified {
             &Certifier::token(&json!({"sub": WORKFLOW, "iss": ISSUER})),
         );
         let identified = Identified {
-            place,
             certifier,
             stamper,
+            witness: Witness::start(&place.path("log")),
+            place,
         };
-        let root = ["key", "trusted-root", "--fulcio-certs", "fulcio/chain.pem"];
-        let root = identified
-            .place
-            .good(&[&root[..], &words(&identified.times())].concat());
-        identified.place.write("root.json", &root);
+        identified.root("root.json", &identified.log());
         identified
     }
 
-    fn times(&self) -> [String; 4] {
+    /// Writes the root that believes the authorities, and this log.
+    pub fn root(&self, name: &str, log: &[String]) {
+        let key = self.certifier.log_key().display().to_string();
+        let root = [
+            "key",
+            "trusted-root",
+            "--fulcio-certs",
+            "fulcio/chain.pem",
+            "--ct-key",
+            &key,
+        ];
+        let times = self.times();
+        let root = [&root[..], &words(&times), &words(log)].concat();
+        self.place.write(name, &self.place.good(&root));
+    }
+
+    /// The log.
+    pub fn log(&self) -> [String; 4] {
+        let key = self.witness.key().display().to_string();
+        [
+            "--rekor-url".into(),
+            self.witness.address(),
+            "--rekor-key".into(),
+            key,
+        ]
+    }
+
+    pub fn times(&self) -> [String; 4] {
         let chain = self.stamper.chain().display().to_string();
         [
             "--timestamp-server".into(),
@@ -49,26 +75,26 @@ impl Identified {
     }
 
     /// What signs in the name of the token.
-    fn identity(&self) -> Vec<String> {
+    pub fn identity(&self) -> Vec<String> {
         let own = ["--identity-token", "token", "--fulcio-url"].map(String::from);
-        [&own[..], &[self.certifier.address()], &self.times()].concat()
+        [&own[..], &[self.certifier.address()], &self.times(), &self.log()].concat()
     }
 
-    fn sign(&self, image: &str) {
+    pub fn sign(&self, image: &str) {
         self.place
             .good(&[&["sign", image][..], &words(&self.identity())].concat());
     }
 
-    fn refused(&self, image: &str, name: &str, issuer: &str) -> String {
+    pub fn refused(&self, image: &str, name: &str, issuer: &str) -> String {
         self.place.bad(&verify(image, name, issuer))
     }
 }
 
-fn words(all: &[String]) -> Vec<&str> {
+pub(crate) fn words(all: &[String]) -> Vec<&str> {
     all.iter().map(String::as_str).collect()
 }
 
-fn verify<'a>(image: &'a str, name: &'a str, issuer: &'a str) -> [&'a str; 8] {
+pub(crate) fn verify<'a>(image: &'a str, name: &'a str, issuer: &'a str) -> [&'a str; 8] {
     let (identity, known) = ("--certificate-identity", "--certificate-oidc-issuer");
     [
         "verify",
@@ -83,7 +109,7 @@ fn verify<'a>(image: &'a str, name: &'a str, issuer: &'a str) -> [&'a str; 8] {
 }
 
 #[test]
-fn an_identity_signs_and_cosign_believes_it() {
+fn an_identity_signs_into_a_log_and_cosign_believes_it() {
     let here = Identified::new();
     let digest = here.place.build("app:1");
     here.sign("app:1");
@@ -97,7 +123,12 @@ fn an_identity_signs_and_cosign_believes_it() {
         .concat(),
     );
     let found: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(found["parts"][0]["signatures"][0]["identity"], WORKFLOW);
+    let signature = &found["parts"][0]["signatures"][0];
+    assert_eq!(signature["identity"], WORKFLOW);
+    assert_eq!(
+        signature["logs"],
+        json!([{"log": here.witness.address(), "index": 0}])
+    );
     // The token is nowhere but in the question: not in the ledger, the store or the bundle.
     let token = std::fs::read_to_string(here.place.path("token")).unwrap();
     let held = here.place.program("grep", &["-rlF", &token, "store"]);
@@ -117,8 +148,6 @@ fn an_identity_signs_and_cosign_believes_it() {
         WORKFLOW,
         "--certificate-oidc-issuer",
         ISSUER,
-        "--insecure-ignore-tlog",
-        "--insecure-ignore-sct",
         "--use-signed-timestamps",
         "--trusted-root",
         "root.json",
@@ -157,6 +186,8 @@ fn a_policy_names_who_is_believed() {
 #[test]
 fn certificates_that_are_not_believed() {
     let here = Identified::new();
+    // Its root has to be valid when something is signed.
+    let other = Certifier::start(&here.place.path("other"));
     here.place.build("app:1");
     here.sign("app:1");
     for (name, issuer) in [
@@ -175,7 +206,6 @@ fn certificates_that_are_not_believed() {
     );
 
     // Another authority of the same name.
-    let other = Certifier::start(&here.place.path("other"));
     let root = ["key", "trusted-root", "--fulcio-certs", "other/chain.pem"];
     let root = here.place.good(&[&root[..], &words(&here.times())].concat());
     let own = std::fs::read_to_string(here.place.path("root.json")).unwrap();

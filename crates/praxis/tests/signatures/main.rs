@@ -3,6 +3,8 @@
 mod checks;
 #[cfg(feature = "keyless")]
 mod keyless;
+#[cfg(feature = "keyless")]
+mod keyless_logs;
 mod negatives;
 mod places;
 mod promote;

@@ -53,7 +53,7 @@ fn put(place: &Place, media_type: &str, value: &Value) -> Value {
 
 /// Replaces every bundle of the layout by what `change` makes of it and of the manifest that carries it, as somebody does
 /// who can write to the place but has no key.
-fn forge(place: &Place, change: impl Fn(&mut Value, &mut Value)) {
+pub(crate) fn forge(place: &Place, change: impl Fn(&mut Value, &mut Value)) {
     let index = place.path("layout/index.json");
     let mut listed = read(&index);
     for entry in listed["manifests"].as_array_mut().unwrap() {

@@ -5,5 +5,5 @@ mod certificate;
 mod server;
 mod verify;
 
-pub use server::{CertificateServer, CertificateTransport, CertifiedKey};
+pub use server::{CertificateServer, CertifiedKey};
 pub use verify::{Identities, Identity};

@@ -9,24 +9,14 @@ use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 use super::certificate::{Holder, wrong};
-use crate::{PrivateKey, PublicKey, SignError, Signer};
-
-/// How a question reaches the authority.
-pub trait CertificateTransport {
-    /// The JSON that a JSON document, sent to `address`, is answered with. The document holds a token: it must not get into
-    /// errors.
-    ///
-    /// # Errors
-    /// If the authority cannot be reached or refuses.
-    fn ask(&self, address: &str, question: &[u8]) -> Result<Vec<u8>, SignError>;
-}
+use crate::{JsonTransport, PrivateKey, PublicKey, SignError, Signer};
 
 /// An authority of Fulcio's kind.
 pub struct CertificateServer<'a> {
     /// Its address.
     pub address: String,
     /// How it is asked.
-    pub transport: &'a dyn CertificateTransport,
+    pub transport: &'a dyn JsonTransport,
 }
 
 /// A key that lives as long as this value, and the certificate that names whose it is.

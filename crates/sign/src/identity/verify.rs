@@ -6,7 +6,8 @@ use webpki::EndEntityCert;
 
 use super::certificate::{Holder, wrong};
 use crate::authority::leads_to_root;
-use crate::{Authority, IdentityVerifier, PublicKey, SignError, TrustedRoot};
+use crate::transparency::verify_timestamps;
+use crate::{Authority, CertificateHolder, IdentityVerifier, SignError, TrustedRoot};
 
 /// The usage that a certificate for signing has, as webpki compares it: 1.3.6.1.5.5.7.3.3.
 const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
@@ -18,6 +19,8 @@ pub struct Identity {
     pub name: String,
     /// The issuer of their tokens, to the letter.
     pub issuer: String,
+    /// Whether their signatures count only if a log has them.
+    pub logged: bool,
 }
 
 /// Those who are believed to have signed with a certificate of one of the root's issuers.
@@ -29,13 +32,13 @@ pub struct Identities {
 }
 
 impl IdentityVerifier for Identities {
-    fn holder(&self, certificate: &[u8], times: &[String]) -> Result<(PublicKey, String), SignError> {
+    fn holder(&self, certificate: &[u8], times: &[String]) -> Result<CertificateHolder, SignError> {
         let holder = Holder::read(certificate)?;
         if times.is_empty() {
             return Err(wrong("nobody who is believed says when it was used"));
         }
         let mut why = wrong("no authority is believed about identities");
-        let vouched = self.root.issuers.iter().any(|issuer| {
+        let vouched = self.root.issuers.iter().find(|issuer| {
             times.iter().any(|time| match chained(certificate, issuer, time) {
                 Ok(()) => true,
                 Err(error) => {
@@ -44,15 +47,20 @@ impl IdentityVerifier for Identities {
                 }
             })
         });
-        if !vouched {
-            return Err(why);
+        let issuer = vouched.ok_or(why)?;
+        if !self.root.certificate_logs.is_empty() {
+            verify_timestamps(certificate, &issuer.chain, &self.root.certificate_logs)?;
         }
         let known = self
             .believed
             .iter()
             .find(|one| one.issuer == holder.issuer && holder.names.contains(&one.name));
         match known {
-            Some(one) => Ok((holder.key, one.name.clone())),
+            Some(one) => Ok(CertificateHolder {
+                key: holder.key,
+                name: one.name.clone(),
+                logged: one.logged,
+            }),
             None => Err(wrong(format!(
                 "it names {:?}, known to {:?}",
                 holder.names.join(", "),

@@ -56,6 +56,9 @@ fn verified(toolbox: &Toolbox, image: &str) -> Result<ImageVerification, ToolErr
         sbom: false,
         stamps: None,
         identities: None,
+        logs: None,
+        require_log: false,
+        logged_keys: Vec::new(),
     };
     Ok(toolbox.engine.verify_image(&request, &Settings::default())?)
 }

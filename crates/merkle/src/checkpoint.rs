@@ -5,15 +5,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use praxis_oci::Digest;
 
-use crate::LedgerError;
+/// Why a text is no checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no checkpoint: {0}; a checkpoint has three lines: origin, size and root")]
+pub struct CheckpointError(String);
 
-/// The state of a ledger at one moment: how many records, and the root over them. Its text is the body of a C2SP
+/// The state of a log at one moment: how many leaves, and the root over them. Its text is the body of a C2SP
 /// tlog-checkpoint: three lines, origin, size and root in base64.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which ledger.
+    /// Which log.
     pub origin: String,
-    /// Number of records.
+    /// Number of leaves.
     pub size: u64,
     /// Root of the Merkle tree over them.
     pub root: Digest,
@@ -27,15 +30,11 @@ impl fmt::Display for Checkpoint {
 }
 
 impl FromStr for Checkpoint {
-    type Err = LedgerError;
+    type Err = CheckpointError;
 
     /// Reads the three lines; lines after them (extensions, signatures) are not looked at.
-    fn from_str(text: &str) -> Result<Checkpoint, LedgerError> {
-        let wrong = |what: &str| {
-            LedgerError::Text(format!(
-                "this is no checkpoint: {what}; a checkpoint has three lines: origin, size and root"
-            ))
-        };
+    fn from_str(text: &str) -> Result<Checkpoint, CheckpointError> {
+        let wrong = |what: &str| CheckpointError(what.into());
         let mut lines = text.lines();
         let origin = lines.next().filter(|origin| !origin.is_empty());
         let size = lines.next().ok_or_else(|| wrong("it has no second line"))?;

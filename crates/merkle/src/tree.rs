@@ -2,6 +2,14 @@
 
 use praxis_oci::{Digest, Hasher};
 
+/// Hash of a leaf: of `bytes` behind a byte of zero.
+pub fn leaf(bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(&[0]);
+    hasher.update(bytes);
+    hasher.finish()
+}
+
 /// Hash of a node over two others: behind a byte of one, so that no leaf can pass for a node.
 fn node(left: &Digest, right: &Digest) -> Digest {
     let mut hasher = Hasher::new();
@@ -130,13 +138,6 @@ pub fn verify_consistency(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn leaf(bytes: &[u8]) -> Digest {
-        let mut hasher = Hasher::new();
-        hasher.update(&[0]);
-        hasher.update(bytes);
-        hasher.finish()
-    }
 
     /// The leaves that the reference implementations of RFC 6962 test with.
     fn reference() -> Vec<Digest> {
