@@ -111,6 +111,7 @@ pub use trust::certified_key;
 pub use trust::{
     AttestOutcome, AttestRequest, Attested, ImageVerification, KeptAttestation, KeptSignature, Predicate,
     Seal, SignOutcome, SignRequest, SignedManifest, SignedPart, VerificationCheck, VerificationRequest,
+    predicate_name,
 };
 #[cfg(feature = "tsa")]
 pub use trust::{log_server, timestamp_server};

@@ -17,6 +17,7 @@ mod toolbox;
 mod tools;
 mod traces;
 mod untrusted;
+mod verifier;
 
 pub use error::{ServeError, ToolError, ToolErrorKind};
 pub use http::{HttpServer, HttpSettings, Limits, openapi};
@@ -28,3 +29,4 @@ pub use tier::Tier;
 pub use toolbox::{Builders, Call, Caller, DoctorFinding, Machine, Toolbox};
 pub use tools::{Done, Tool, Tools};
 pub use untrusted::Untrusted;
+pub use verifier::Verifier;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::jobs::{Job, Jobs};
 use crate::tally::Tally;
-use crate::{Done, Policy, Tier, ToolError, ToolErrorKind};
+use crate::{Done, Policy, Tier, ToolError, ToolErrorKind, Verifier};
 
 /// The engine, the server's policy, and what the machine lends.
 pub struct Toolbox {
@@ -32,6 +32,8 @@ pub struct Machine {
     pub site: Site,
     /// How registries are talked to. Only callers of the tier `open` use its credentials.
     pub registries: Settings,
+    /// What is demanded of images; nobody is believed without it.
+    pub verifier: Option<Box<dyn Verifier>>,
     /// What the machine allows.
     pub doctor: Box<dyn Fn() -> Vec<DoctorFinding> + Send + Sync>,
 }
@@ -120,6 +122,13 @@ impl Toolbox {
             flags: Mutex::default(),
             builders: None,
         }
+    }
+
+    /// The same, with demands on images.
+    #[must_use]
+    pub fn with_verifier(mut self, verifier: Box<dyn Verifier>) -> Toolbox {
+        self.machine.verifier = Some(verifier);
+        self
     }
 
     /// The same, with builds made by others.

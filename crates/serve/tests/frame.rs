@@ -23,6 +23,7 @@ static SERVER: LazyLock<(Arc<Toolbox>, Arc<Tools>)> = LazyLock::new(|| {
     let machine = Machine {
         site: Default::default(),
         registries: Default::default(),
+        verifier: None,
         doctor: Box::new(Vec::new),
     };
     (Arc::new(Toolbox::new(engine, policy, machine)), Arc::default())

@@ -33,7 +33,7 @@ pub trait Log: LogVerifier {
 }
 
 /// Logs that are believed.
-pub trait LogVerifier: Sync {
+pub trait LogVerifier: Send + Sync {
     /// Where the entry is, if it is of this signature and a log that is believed has it. `times` are when it was signed, as
     /// far as somebody is believed about that (RFC 3339).
     ///

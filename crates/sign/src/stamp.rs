@@ -10,7 +10,7 @@ pub trait Stamp: Sync {
 }
 
 /// Who is believed to say when a signature was made.
-pub trait StampVerifier: Sync {
+pub trait StampVerifier: Send + Sync {
     /// The time that a DER `TimeStampResp` gives for `signature`, RFC 3339.
     ///
     /// # Errors

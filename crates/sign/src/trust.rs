@@ -41,7 +41,7 @@ pub struct CertificateHolder {
 }
 
 /// Who is believed to have signed with a certificate.
-pub trait IdentityVerifier: Sync {
+pub trait IdentityVerifier: Send + Sync {
     /// The holder of a DER certificate, if that is somebody who is believed and the certificate was valid at
     /// one of `times` (RFC 3339).
     ///

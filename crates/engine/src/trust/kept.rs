@@ -2,7 +2,7 @@
 
 use praxis_oci::{Descriptor, Digest};
 use praxis_registry::{Document, FetchedManifest};
-use praxis_sign::{Bundle, Judged, SignError, Trust, carried_bundle};
+use praxis_sign::{Bundle, Judged, SignError, Statement, Trust, carried_bundle};
 
 use crate::EngineError;
 use crate::registry::Held;
@@ -52,6 +52,12 @@ fn layer(referrer: &FetchedManifest) -> Option<Descriptor> {
 }
 
 impl Kept {
+    /// The type of predicate that it says it holds, whoever says so.
+    pub fn claimed(&self) -> Option<String> {
+        let bytes = self.bundle.as_ref().ok()?.dsse_envelope.payload().ok()?;
+        Some(Statement::parse(&bytes).ok()?.predicate_type)
+    }
+
     /// The bundle, if somebody who is believed signed it and it is about `subject`.
     ///
     /// # Errors

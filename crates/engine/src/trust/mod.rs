@@ -25,6 +25,7 @@ pub use sign::{SignOutcome, SignRequest, SignedManifest};
 pub use timestamps::timestamp_server;
 pub use verify::{
     ImageVerification, KeptAttestation, KeptSignature, SignedPart, VerificationCheck, VerificationRequest,
+    predicate_name,
 };
 
 impl From<praxis_sign::SignError> for crate::EngineError {

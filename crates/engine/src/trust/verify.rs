@@ -1,5 +1,7 @@
 //! Whether an image is signed and attested as it has to be.
 
+use std::collections::BTreeMap;
+
 use praxis_oci::{Descriptor, Digest};
 use praxis_registry::{Settings, Transfer, copy};
 use praxis_sign::{
@@ -36,6 +38,25 @@ pub struct VerificationRequest<'a> {
     pub require_log: bool,
     /// Only those signatures of these keys that such a log has count.
     pub logged_keys: Vec<PublicKey>,
+}
+
+impl VerificationRequest<'_> {
+    /// A request that believes nobody and asks for nothing yet.
+    pub fn of(image: Place) -> VerificationRequest<'static> {
+        VerificationRequest {
+            image,
+            keys: Vec::new(),
+            predicates: Vec::new(),
+            builders: Vec::new(),
+            dockerfile: None,
+            sbom: false,
+            stamps: None,
+            identities: None,
+            logs: None,
+            require_log: false,
+            logged_keys: Vec::new(),
+        }
+    }
 }
 
 /// What was found.
@@ -78,6 +99,9 @@ pub struct SignedPart {
     pub attestations: Vec<KeptAttestation>,
     /// Bundles that are not believed, and why. Anybody can attach one: they count for nothing, also not against the image.
     pub rejected: Vec<(Digest, String)>,
+    /// The type of predicate that those among them claim to hold which can be read.
+    #[serde(skip)]
+    pub claimed: BTreeMap<Digest, String>,
 }
 
 /// A signature that is believed.
@@ -177,7 +201,10 @@ impl Engine {
                 target.name(&document.descriptor, Some(&tag))?;
                 let content = format!("oci-layout:{}:{tag}", directory.display());
                 let found = self.sbom_differences(&content, &attestation.statement, None)?;
-                let what = format!("{} says what the files say", short(&attestation.predicate_type));
+                let what = format!(
+                    "{} says what the files say",
+                    predicate_name(&attestation.predicate_type)
+                );
                 let first = found.first().map(|one| match found.len() {
                     1 => format!("PX803: {one}"),
                     more => format!("PX803: {one}, and {} more", more - 1),
@@ -209,6 +236,7 @@ fn part(
         signatures: Vec::new(),
         attestations: Vec::new(),
         rejected: Vec::new(),
+        claimed: BTreeMap::new(),
     };
     let trust = Trust {
         keys: &request.keys,
@@ -221,9 +249,12 @@ fn part(
         }),
     };
     for kept in bundles(image, &descriptor.digest)? {
+        let claimed = kept.claimed();
         let one = match kept.believed(&descriptor.digest, &trust) {
             Ok(believed) => believed,
             Err((artifact, why)) => {
+                part.claimed
+                    .extend(claimed.map(|predicate_type| (artifact, predicate_type)));
                 part.rejected.push((artifact, why.message));
                 continue;
             }
@@ -277,7 +308,11 @@ fn statements(part: &SignedPart, request: &VerificationRequest) -> Vec<Verificat
     for wanted in &request.predicates {
         let there = part.attestations.iter().any(|one| one.predicate_type == *wanted);
         let missing = (!there).then(|| "PX801: no statement of that type is believed".to_string());
-        checks.push(check(part.digest, format!("it has {}", short(wanted)), missing));
+        checks.push(check(
+            part.digest,
+            format!("it has {}", predicate_name(wanted)),
+            missing,
+        ));
     }
     let provenances: Vec<&KeptAttestation> = part
         .attestations
@@ -320,8 +355,9 @@ fn builder(statement: &[u8]) -> String {
 }
 
 /// A type of predicate for people.
-fn short(predicate_type: &str) -> &str {
+pub fn predicate_name(predicate_type: &str) -> &str {
     match predicate_type {
+        SIGNATURE => "a signature",
         PROVENANCE => "SLSA provenance",
         SPDX => "an SPDX SBOM",
         CYCLONEDX => "a CycloneDX SBOM",

@@ -33,6 +33,10 @@ pub struct ServeOptions {
     /// 10.0.0.0/8; may be repeated. Without it images, contexts and ADD come from public addresses alone.
     #[arg(long, value_name = "PLACE")]
     pub allow_address: Vec<Destination>,
+    /// Who is believed to have signed images, and what they have to have: [verify] of the praxis.toml in this directory.
+    /// Without it signatures are listed and not judged.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub verify_policy: Option<PathBuf>,
     /// Put builds into the queue of --database, where praxis work takes them, instead of making them here.
     #[arg(long)]
     pub queue: bool,

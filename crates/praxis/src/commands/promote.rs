@@ -112,17 +112,8 @@ fn demands<'r, 's>(
         predicates.sort();
         predicates.dedup();
         let mut request = VerificationRequest {
-            image: Place::Registry(name.with_digest(image.digest)),
-            keys: Vec::new(),
             predicates,
-            builders: Vec::new(),
-            dockerfile: None,
-            sbom: false,
-            stamps: None,
-            identities: None,
-            logs: None,
-            require_log: false,
-            logged_keys: Vec::new(),
+            ..VerificationRequest::of(Place::Registry(name.with_digest(image.digest)))
         };
         let mut keys = sign::believed_keys(&options.keys);
         keys.extend(sign::demand(&mut request, policy, &options.directory)?);

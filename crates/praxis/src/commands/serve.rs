@@ -10,6 +10,7 @@ use praxis_serve::{
 use praxis_engine::StepBounds;
 
 use super::Surroundings;
+use super::sign::Standing;
 use crate::arguments::{RegistryOptions, ServeOptions};
 use crate::doctor::{self, Finding, State};
 use crate::failure::Failure;
@@ -58,7 +59,11 @@ fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbo
         most_jobs: options.max_jobs.into(),
         longest_job: options.job_timeout,
     };
-    let toolbox = toolbox_with(policy, surroundings, None)?;
+    let verifier = options.verify_policy.as_deref().map(Standing::read).transpose()?;
+    let mut toolbox = toolbox_with(policy, surroundings, None)?;
+    if let Some(verifier) = verifier {
+        toolbox = toolbox.with_verifier(Box::new(verifier));
+    }
     match options.queue {
         true => Ok(toolbox.with_builders(super::queue::builders(surroundings)?)),
         false => Ok(toolbox),
@@ -88,6 +93,7 @@ pub fn toolbox_with(
     let machine = Machine {
         site,
         registries,
+        verifier: None,
         doctor: Box::new(move || doctor::findings(&gathered, &root).into_iter().map(told).collect()),
     };
     Ok(Toolbox::new(engine.0, policy, machine))

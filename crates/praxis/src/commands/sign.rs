@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use praxis_check::SignerIdentity;
 use praxis_engine::{
     AttestOutcome, AttestRequest, CYCLONEDX, IdentityVerifier, ImageVerification, LogVerifier, PROVENANCE,
-    Place, Policy, Predicate, SPDX, SignOutcome, SignRequest, StampVerifier, VerificationRequest, Worktree,
-    record_time,
+    Place, Policy, Predicate, PublicKey, SPDX, SignOutcome, SignRequest, StampVerifier, VerificationRequest,
+    Worktree, record_time,
 };
+
+use praxis_serve::Verifier;
 
 use super::{Outcome, Surroundings, result, write_stdout};
 use crate::arguments::{AttestOptions, KeyCommand, KeyOptions, LogOptions, SignOptions, VerifyOptions};
@@ -168,17 +170,12 @@ fn predicate_type(text: &str) -> String {
 pub fn verify(options: &VerifyOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let mut trusted_root = options.trusted_root.clone();
     let mut request = VerificationRequest {
-        image: Place::parse(&options.image)?,
-        keys: Vec::new(),
         predicates: options.types.iter().map(|text| predicate_type(text)).collect(),
         builders: options.builders.clone(),
         dockerfile: options.dockerfile.as_deref().map(text).transpose()?,
         sbom: options.sbom,
-        stamps: None,
-        identities: None,
-        logs: None,
         require_log: options.require_log,
-        logged_keys: Vec::new(),
+        ..VerificationRequest::of(Place::parse(&options.image)?)
     };
     let mut keys = believed_keys(&options.keys);
     let named = options
@@ -315,6 +312,71 @@ pub(super) fn believe<'b>(
                 ),
         ),
         false => Ok(()),
+    }
+}
+
+/// What `[verify]` of the praxis.toml in a directory demands of any image, read once.
+pub(super) struct Standing {
+    keys: Vec<PublicKey>,
+    predicates: Vec<String>,
+    builders: Vec<String>,
+    dockerfile: Option<String>,
+    sbom: bool,
+    require_log: bool,
+    logged_keys: Vec<PublicKey>,
+    believed: Believed,
+}
+
+impl Standing {
+    /// Reads the policy, its keys and whoever else it believes; there has to be somebody.
+    pub(super) fn read(directory: &Path) -> Result<Standing, Failure> {
+        let policy = Worktree::open(directory)?.repository(None)?.policy;
+        let trusted_root = trusted_root_of(&policy, directory);
+        let believed = Believed::read(trusted_root.as_deref(), &policy.verify.identities)?;
+        let mut request = VerificationRequest::of(Place::parse("any")?);
+        let keys = demand(&mut request, &policy, directory)?;
+        believe(&mut request, &keys, &believed)?;
+        let VerificationRequest {
+            keys,
+            predicates,
+            builders,
+            dockerfile,
+            sbom,
+            require_log,
+            logged_keys,
+            image: _,
+            stamps: _,
+            identities: _,
+            logs: _,
+        } = request;
+        Ok(Standing {
+            keys,
+            predicates,
+            builders,
+            dockerfile,
+            sbom,
+            require_log,
+            logged_keys,
+            believed,
+        })
+    }
+}
+
+impl Verifier for Standing {
+    fn demands(&self, image: Place) -> VerificationRequest<'_> {
+        VerificationRequest {
+            image,
+            keys: self.keys.clone(),
+            predicates: self.predicates.clone(),
+            builders: self.builders.clone(),
+            dockerfile: self.dockerfile.clone(),
+            sbom: self.sbom,
+            stamps: self.believed.stamps.as_deref(),
+            identities: self.believed.identities.as_deref(),
+            logs: self.believed.logs.as_deref(),
+            require_log: self.require_log,
+            logged_keys: self.logged_keys.clone(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::web::{Answer, BUILDER, OTHER, READER, Server, bearer};
 
 const GOOD: &str = "FROM scratch\nCOPY Dockerfile /<b>file\n";
 
-fn post(server: &Server, token: &str, path: &str, body: &Value) -> Answer {
+pub fn post(server: &Server, token: &str, path: &str, body: &Value) -> Answer {
     let bearer = bearer(token);
     let headers = [
         ("authorization", bearer.as_str()),
@@ -17,7 +17,7 @@ fn post(server: &Server, token: &str, path: &str, body: &Value) -> Answer {
 }
 
 /// Starts a build and waits for its last event.
-fn built(server: &Server) -> (String, Vec<Value>) {
+pub fn built(server: &Server) -> (String, Vec<Value>) {
     let begun = post(
         server,
         BUILDER,
@@ -36,7 +36,7 @@ fn built(server: &Server) -> (String, Vec<Value>) {
 }
 
 /// Signs in with a token; the cookie.
-fn signed_in(server: &Server, token: &str) -> String {
+pub fn signed_in(server: &Server, token: &str) -> String {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let answer = server.request("POST", "/login", &form, format!("token={token}").as_bytes());
     assert_eq!(answer.status, 303, "{}", answer.text());
@@ -197,7 +197,10 @@ fn service_row_the_page_shows_what_a_build_says_and_obeys_none_of_it() {
         .request("GET", &format!("/builds/{id}"), &[("cookie", &cookie)], b"")
         .text();
     let said = server.request("GET", &image, &[("cookie", &cookie)], b"").text();
-    assert!(said.contains("no signature and no attestation"), "{said}");
+    assert!(
+        said.contains("no key is configured") && said.contains("There is no signature"),
+        "{said}"
+    );
     assert!(
         page.contains("COPY Dockerfile /&lt;b&gt;file") && page.contains("id=\"line-2\""),
         "{page}"

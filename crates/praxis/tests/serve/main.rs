@@ -4,6 +4,7 @@ mod agent;
 mod api;
 mod builds;
 mod http;
+mod judged;
 mod protocol;
 mod reach;
 mod refusals;

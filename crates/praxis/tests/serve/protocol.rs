@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::agent::{Agent, Place};
 
-const TOOLS: [&str; 13] = [
+const TOOLS: [&str; 14] = [
     "build", "check", "diff", "doctor", "explain", "history", "inspect", "log", "pin", "plan", "sbom",
-    "test", "tree",
+    "test", "tree", "verify",
 ];
 
 fn tools(agent: &mut Agent) -> Vec<Value> {

@@ -10,6 +10,7 @@ mod pin;
 mod plan;
 mod sbom;
 mod test;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::{Call, Caller, Tier, ToolError, ToolErrorKind, Toolbox};
 
 pub(crate) use build::{Begun, BuildInput, status};
 pub(crate) use log::whole as whole_log;
+pub(crate) use verify::{Bundle, bundles};
 
 /// Arguments that no tool has, and why.
 const RESERVED: [(&[&str], &str); 5] = [
@@ -152,6 +154,7 @@ impl Default for Tools {
             image::diff(),
             image::explain(),
             sbom::tool(),
+            verify::tool(),
             history::tool(),
             log::tool(),
             doctor::tool(),

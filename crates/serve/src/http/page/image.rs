@@ -2,12 +2,14 @@
 
 use maud::{Markup, html};
 use praxis_engine::{
-    Change, ImageReport, ImageVerification, Inventory, LayerSource, Origin, Place, VerificationRequest,
+    Change, ImageDescription, ImageReport, Inventory, LayerSource, Origin, VerificationCheck,
 };
-use praxis_registry::Settings;
+use serde_json::Value;
 
 use super::clean;
-use super::view::short;
+use super::view::{count, short};
+use crate::tools::{Bundle, bundles};
+use crate::verifier::Verified;
 use crate::{ToolError, Toolbox};
 
 /// Paths of one layer that are shown.
@@ -27,9 +29,11 @@ pub(super) fn look(toolbox: &Toolbox, image: &str) -> Result<Markup, ToolError> 
     Ok(html! {
         h1 { "Image " code { (clean(image)) } }
         nav class="inside" aria-label="On this page" {
-            a href="#layers" { "Layers" } a href="#sbom" { "SBOM" } a href="#origin" { "Provenance" } a href="#signed" { "Verification" }
+            a href="#layers" { "Layers" } a href="#config" { "Configuration" } a href="#sbom" { "SBOM" } a href="#origin" { "Provenance" } a href="#signed" { "Verification" }
         }
         (layers(&report, &sources))
+        h2 id="config" { "Configuration" }
+        (configuration(&toolbox.engine.inspect(image, None)?))
         h2 id="sbom" { "What it is made of" }
         @match inventory {
             Ok(inventory) => (components(&inventory)),
@@ -41,32 +45,14 @@ pub(super) fn look(toolbox: &Toolbox, image: &str) -> Result<Markup, ToolError> 
             None => p { "It was not built in this store." },
         }
         h2 id="signed" { "Verification" }
-        (verification(&verified(toolbox, image)))
+        (verification(&toolbox.verify(image)))
     })
-}
-
-/// Nobody's signature counts here: a server has no keys, so this says what there is, not that it is good.
-fn verified(toolbox: &Toolbox, image: &str) -> Result<ImageVerification, ToolError> {
-    let request = VerificationRequest {
-        image: Place::parse(image)?,
-        keys: Vec::new(),
-        predicates: Vec::new(),
-        builders: Vec::new(),
-        dockerfile: None,
-        sbom: false,
-        stamps: None,
-        identities: None,
-        logs: None,
-        require_log: false,
-        logged_keys: Vec::new(),
-    };
-    Ok(toolbox.engine.verify_image(&request, &Settings::default())?)
 }
 
 fn layers(report: &ImageReport, sources: &[LayerSource]) -> Markup {
     html! {
         h2 id="layers" { "Layers" }
-        p { (report.layers.len()) " layers, " (bytes(report.stored)) " as stored, " (bytes(report.bytes)) " of files, "
+        p { (count(report.layers.len(), "layer")) ", " (bytes(report.stored)) " as stored, " (bytes(report.bytes)) " of files, "
             (bytes(report.waste.bytes)) " that no container sees" }
         @for layer in &report.layers {
             details {
@@ -90,6 +76,55 @@ fn layers(report: &ImageReport, sources: &[LayerSource]) -> Markup {
     }
 }
 
+/// What a container of it starts with, and what it says of itself.
+fn configuration(image: &ImageDescription) -> Markup {
+    let config = &image.config["config"];
+    let words = |name: &str| {
+        let words = config[name].as_array()?.iter().filter_map(Value::as_str);
+        Some(words.collect::<Vec<_>>().join(" "))
+    };
+    let text = |name: &str| config[name].as_str().map(String::from);
+    let keys = |name: &str| {
+        Some(
+            config[name]
+                .as_object()?
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
+    };
+    let facts = [
+        ("Platform", Some(image.platform.clone())),
+        ("User", text("User")),
+        ("Entrypoint", words("Entrypoint")),
+        ("Command", words("Cmd")),
+        ("Directory", text("WorkingDir")),
+        ("Ports", keys("ExposedPorts")),
+        ("Volumes", keys("Volumes")),
+    ];
+    let variables = config["Env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let labels = config["Labels"].as_object().into_iter().flatten();
+    html! {
+        dl class="facts" {
+            @for (name, value) in facts {
+                @if let Some(value) = value.filter(|value| !value.is_empty()) { dt { (name) } dd { code { (clean(&value)) } } }
+            }
+            @for variable in variables {
+                @let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+                dt { "Variable " (clean(name)) } dd { code { (clean(value)) } }
+            }
+            @for (name, value) in labels {
+                dt { "Label " (clean(name)) } dd { code { (clean(value.as_str().unwrap_or_default())) } }
+            }
+        }
+    }
+}
+
 fn sign(change: Change) -> (&'static str, &'static str) {
     match change {
         Change::Added => ("+", "added"),
@@ -101,12 +136,12 @@ fn sign(change: Change) -> (&'static str, &'static str) {
 
 fn components(inventory: &Inventory) -> Markup {
     html! {
-        p { (inventory.components.len()) " components; " (inventory.unattributed.len()) " of " (inventory.files.len()) " files belong to none" }
+        p { (count(inventory.components.len(), "component")) "; " (inventory.unattributed.len()) " of " (inventory.files.len()) " files belong to none" }
         @for note in &inventory.notes { p class="warn" { (clean(note)) } }
         @if !inventory.components.is_empty() {
             div class="wide" tabindex="0" role="region" aria-label="Components" {
                 table {
-                    thead { tr { th { "Name" } th { "Version" } th { "Kind" } th { "Licence" } th { "Files" } } }
+                    thead { tr { th { "Name" } th { "Version" } th { "Kind" } th { "Licence" } th class="number" { "Files" } } }
                     tbody {
                         @for one in inventory.components.iter().take(MOST_COMPONENTS) {
                             tr {
@@ -128,29 +163,78 @@ fn provenance(origin: &Origin) -> Markup {
             dt { "Platform" } dd { (origin.platform) }
             dt { "Context" } dd { code { (clean(&origin.context.place)) } }
             @if let Some(commit) = &origin.context.commit { dt { "Commit" } dd { code { (clean(commit)) } } }
-            dt { "Dockerfile" } dd { (clean(&origin.dockerfile.name)) " " code { (short(&origin.dockerfile.digest.to_string())) } }
+            dt { "Dockerfile" } dd { (clean(&origin.dockerfile.name)) " " code class="digest" { (short(&origin.dockerfile.digest.to_string())) } }
             @for (name, value) in &origin.build_args { dt { "Argument " (clean(name)) } dd { code { (clean(value)) } } }
         }
     }
 }
 
-fn verification(found: &Result<ImageVerification, ToolError>) -> Markup {
-    let found = match found {
-        Ok(found) => found,
+fn verification(verified: &Result<Verified, ToolError>) -> Markup {
+    let Verified { judged, found } = match verified {
+        Ok(verified) => verified,
         Err(error) => return html! { p class="bad" { (clean(&error.message)) } },
     };
+    let bundles = bundles(&found.parts, *judged);
+    let broken = found.checks.iter().filter(|check| !check.holds).count();
     html! {
-        p { "This server has no keys: it says what there is, and praxis verify with a key says whether it is to be believed." }
-        ul {
-            @for part in &found.parts {
-                li {
-                    (clean(&part.what)) " " code { (short(&part.digest.to_string())) } ": "
-                    @if part.rejected.is_empty() { "no signature and no attestation" }
-                    @else { (part.rejected.len()) " signatures and attestations, none judged" }
+        @if !judged {
+            p class="verdict" { strong { "Not checked: " } "no key is configured. The operator of this server names who is believed with "
+                code { "--verify-policy" } "." }
+        } @else if found.passed {
+            p class="verdict good" { strong { "Verified: " } "all that is demanded of it holds." }
+        } @else {
+            p class="verdict bad" { strong { "Not verified: " } (broken) " of " (found.checks.len()) " demands do not hold." }
+        }
+        @if *judged { (demands(&found.checks)) }
+        h3 { "Signatures and statements" }
+        @if bundles.is_empty() { p { "There is no signature and no statement." } }
+        @else { (signed(&bundles)) }
+    }
+}
+
+fn demands(checks: &[VerificationCheck]) -> Markup {
+    html! {
+        div class="wide" tabindex="0" role="region" aria-label="What is demanded" {
+            table class="demands" {
+                thead { tr { th { "Demand" } th { "Manifest" } th { "Holds" } th { "Why not" } } }
+                tbody {
+                    @for check in checks {
+                        tr {
+                            td { (clean(&check.what)) }
+                            td { code class="digest" { (short(&check.digest.to_string())) } }
+                            td { (mark(if check.holds { "good" } else { "bad" }, if check.holds { "yes" } else { "no" })) }
+                            td { (clean(check.why.as_deref().unwrap_or_default())) }
+                        }
+                    }
                 }
             }
         }
     }
+}
+
+fn signed(bundles: &[Bundle]) -> Markup {
+    html! {
+        div class="wide" tabindex="0" role="region" aria-label="Signatures and statements" {
+            table class="bundles" {
+                thead { tr { th { "Of" } th { "Manifest" } th { "Holds" } th { "Status" } th { "By whom, or why not" } } }
+                tbody {
+                    @for one in bundles {
+                        tr {
+                            td { (one.untrusted.of.as_str()) }
+                            td { code class="digest" { (short(&one.subject)) } }
+                            td { (one.untrusted.holds.as_str()) }
+                            td { (mark(match one.status { "believed" => "good", "not believed" => "bad", _ => "" }, one.status)) }
+                            td { (one.untrusted.detail.as_str()) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn mark(class: &str, text: &str) -> Markup {
+    html! { span class={ "status " (class) } { (text) } }
 }
 
 /// A size for people.

@@ -24,6 +24,8 @@ if (live) {
     }
     setTimeout(() => { drawing = false; }, 1000);
   };
+  // Bars grow also when nothing happens.
+  setInterval(draw, 1000);
 
   stream.onmessage = (message) => {
     if (Number(message.lastEventId) <= after) return;

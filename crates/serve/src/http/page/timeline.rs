@@ -47,13 +47,13 @@ pub(crate) fn timeline(record: &BuildRecord) -> Markup {
                         rect class="wait" fill="#ddd" x=(at(x(started - step.waited))) y=(at(y(index) + 8.0))
                             width=(at(x(started) - x(started - step.waited))) height="6" {}
                     }
-                    rect class={ "bar " (word(step)) } fill=(colour(step)) x=(at(x(started))) y=(at(y(index) + 4.0)) rx="2"
+                    rect class={ "bar " (word(record, step)) } fill=(colour(step)) x=(at(x(started))) y=(at(y(index) + 4.0)) rx="2"
                         width=(at((x(started + step.took) - x(started)).max(4.0))) height="14" {}
                     text class="dim" fill="#666" x=(at(x(started + step.took).max(x(started) + 4.0) + 6.0)) y=(at(y(index) + 15.0)) {
                         @if step.status == StepStatus::Cached { "cached" } @else { (time(step.took)) }
                     }
                 } @else {
-                    text class="dim" fill="#666" x=(at(LABEL)) y=(at(y(index) + 15.0)) { (word(step)) }
+                    text class="dim" fill="#666" x=(at(LABEL)) y=(at(y(index) + 15.0)) { (word(record, step)) }
                 }
             }
         }
@@ -91,14 +91,17 @@ fn label(step: &RecordedStep) -> String {
     }
 }
 
-/// A status in one word.
-pub(super) fn word(step: &RecordedStep) -> &'static str {
-    match step.status {
-        StepStatus::Cached => "cached",
-        StepStatus::Done => "done",
-        StepStatus::Failed => "failed",
-        StepStatus::Stopped if step.started.is_some() => "running",
-        StepStatus::Stopped => "waiting",
+/// A status in one word; what has neither begun nor ended waits only while the build runs.
+pub(super) fn word(record: &BuildRecord, step: &RecordedStep) -> &'static str {
+    let runs = record.ended.is_empty();
+    match (step.status, step.started) {
+        (StepStatus::Cached, _) => "cached",
+        (StepStatus::Done, _) => "done",
+        (StepStatus::Failed, _) => "failed",
+        (StepStatus::Stopped, Some(_)) if runs => "running",
+        (StepStatus::Stopped, Some(_)) => "stopped",
+        (StepStatus::Stopped, None) if runs => "waiting",
+        (StepStatus::Stopped, None) => "skipped",
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn builds(builds: &[Seen]) -> Markup {
         @else {
             div class="wide" tabindex="0" role="region" aria-label="Builds" {
                 table {
-                    thead { tr { th { "Status" } th { "Build" } th { "Began" } th { "Took" } th { "Steps" } th { "Cached" } th { "Asked by" } } }
+                    thead { tr { th { "Status" } th { "Build" } th { "Began" } th class="number" { "Took" } th class="number" { "Steps" } th class="number" { "Cached" } th { "Asked by" } } }
                     tbody {
                         @for seen in builds.iter().take(MOST_BUILDS) {
                             @let (done, cached) = seen.record.counts();
@@ -108,7 +108,7 @@ pub(super) fn build(seen: &Seen, latest: u64, source: Option<&Source>, search: &
             }
             dl class="facts" {
                 dt { "Id" } dd { code { (record.id) } }
-                dt { "Began" } dd { (record.started) @if running { ", runs for " } @else { ", took " } (time(record.duration)) }
+                dt { "Began" } dd { (record.started) @if running { ", runs" } @else { ", took " (time(record.duration)) } }
                 dt { "Asked by" } dd { (clean(record.asked_by.as_deref().unwrap_or("command line"))) }
                 dt { "Context" } dd { code { (clean(&record.context)) } }
                 @for image in &record.images {
@@ -142,14 +142,14 @@ fn steps(seen: &Seen) -> Markup {
         h2 id="steps" { "Steps" }
         div class="wide" tabindex="0" role="region" aria-label="Steps" {
             table {
-                thead { tr { th { "#" } th { "Step" } th { "Line" } th { "Status" } th { "Waited" } th { "Took" } th { "Waited for" } } }
+                thead { tr { th class="number" { "#" } th { "Step" } th class="number" { "Line" } th { "Status" } th class="number" { "Waited" } th class="number" { "Took" } th { "Waited for" } } }
                 tbody {
                     @for step in &seen.record.steps {
                         tr id={ "step-" (step.number) } {
                             td class="number" { (step.number) }
                             td { code { (clean(&step.name)) } }
                             td class="number" { @if let Some(line) = step.line { a href={ "#line-" (line) } { (line) } } }
-                            td class="state" { (status(word(step))) }
+                            td class="state" { (status(word(&seen.record, step))) }
                             td class="number" { (time(step.waited)) }
                             td class="number" { (time(step.took)) }
                             td { @for need in &step.needs { a href={ "#step-" (need) } { (need) } " " } }
@@ -163,6 +163,8 @@ fn steps(seen: &Seen) -> Markup {
 
 fn dockerfile(source: &Source, failed: Option<usize>) -> Markup {
     html! {
+        p class="dim" { (count(source.findings.len(), "finding")) ", by " @if source.own_rules { "the rules of its repository (praxis.toml)." } @else { "the usual rules." } }
+        @if let Some(wrong) = &source.wrong { p class="warn" { "It could not be checked: " (clean(wrong)) } }
         ol class="source" tabindex="0" {
             @for number in 1..=source.file.line_count() {
                 li id={ "line-" (number) } class=[(failed == Some(number)).then_some("failed")] {
@@ -204,7 +206,7 @@ fn log(seen: &Seen, search: &str) -> Markup {
             label for="search" { "Lines with" }
             input id="search" name="search" type="search" value=(clean(search));
             button { "Search" }
-            @if !search.is_empty() { span role="status" { (found) " lines" } }
+            @if !search.is_empty() { span role="status" { (count(found, "line")) } }
         }
         pre class="log" tabindex="0" role="region" aria-label="Log" data-log=[search.is_empty().then_some("")] {
             (Untrusted::tail(&text, MOST_LOG).as_str()) "\n"
@@ -223,7 +225,7 @@ pub(super) fn ledger(records: &[Record], verified: &Verification) -> Markup {
         p { "Root " code { (verified.checkpoint.root) } }
         div class="wide" tabindex="0" role="region" aria-label="Records" {
             table {
-                thead { tr { th { "#" } th { "When" } th { "Kind" } th { "What" } th { "Image" } th { "Hash" } } }
+                thead { tr { th class="number" { "#" } th { "When" } th { "Kind" } th { "What" } th { "Image" } th { "Hash" } } }
                 tbody {
                     @for record in records {
                         tr {
@@ -232,15 +234,20 @@ pub(super) fn ledger(records: &[Record], verified: &Verification) -> Markup {
                             td { (status(if record.entry.success { "done" } else { "failed" })) " " (record.entry.kind) }
                             td { (clean(&record.entry.summary)) }
                             td { @if let Some(subject) = &record.entry.subject {
-                                a href={ "/image?name=" (subject) } { code { (short(&subject.to_string())) } }
+                                a href={ "/image?name=" (subject) } { code class="digest" { (short(&subject.to_string())) } }
                             } }
-                            td { code { (short(&record.hash.to_string())) } }
+                            td { code class="digest" { (short(&record.hash.to_string())) } }
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// So many of something.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The beginning of a digest.
@@ -289,7 +296,7 @@ mod tests {
 
     #[test]
     fn service_row_nothing_that_a_build_says_becomes_markup() {
-        let source = Source::new(format!("FROM scratch\n# {HOSTILE}\nRUN {HOSTILE}\n"));
+        let source = Source::new(format!("FROM scratch\n# {HOSTILE}\nRUN {HOSTILE}\n"), None);
         let seen = hostile(false);
         let page = layout(HOSTILE, Some(HOSTILE), &build(&seen, 0, Some(&source), HOSTILE)).into_string();
         harmless(&page);
@@ -305,14 +312,26 @@ mod tests {
             page.contains("class=\"need\"") && page.contains("class=\"wait\"") && page.contains("bar cached")
         );
         assert!(
-            page.contains("two") && !page.contains("one\n") && page.contains("1 lines"),
+            page.contains("two") && !page.contains("one\n") && page.contains("1 line<"),
             "{page}"
         );
     }
 
     #[test]
+    fn what_never_began_waits_only_while_the_build_runs() {
+        let mut seen = hostile(false);
+        seen.record.steps[0].started = None;
+        seen.record.steps[0].status = praxis_engine::StepStatus::Stopped;
+        seen.record.steps[1].status = praxis_engine::StepStatus::Stopped;
+        let word = |seen: &Seen, step: usize| word(&seen.record, &seen.record.steps[step]);
+        assert_eq!((word(&seen, 0), word(&seen, 1)), ("waiting", "running"));
+        seen.record.ended = "2026-01-01T00:00:04Z".into();
+        assert_eq!((word(&seen, 0), word(&seen, 1)), ("skipped", "stopped"));
+    }
+
+    #[test]
     fn findings_stand_on_their_lines() {
-        let source = Source::new("FROM debian:latest\nMAINTAINER me\nRUN x\n".into());
+        let source = Source::new("FROM debian:latest\nMAINTAINER me\nRUN x\n".into(), None);
         assert!(
             source.findings.iter().any(|(line, _)| *line == 2),
             "{:?}",
