@@ -136,6 +136,7 @@ impl Bundle {
         };
         let entry = log.enter(&LoggedSignature {
             message: &message,
+            payload: &self.dsse_envelope.payload()?,
             signature: &signature,
             by,
         })?;

@@ -8,6 +8,8 @@ use crate::{PublicKey, SignError};
 pub struct LoggedSignature<'a> {
     /// The bytes that were signed.
     pub message: &'a [u8],
+    /// What they are the encoding of.
+    pub payload: &'a [u8],
     /// The DER signature.
     pub signature: &'a [u8],
     /// Whose it is.

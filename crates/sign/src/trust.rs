@@ -167,6 +167,7 @@ impl Bundle {
         let (message, signature) = self.what_was_signed()?;
         let signature = LoggedSignature {
             message: &message,
+            payload: &self.dsse_envelope.payload()?,
             signature: &signature,
             by,
         };

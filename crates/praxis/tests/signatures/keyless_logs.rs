@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::keyless::{ISSUER, Identified, WORKFLOW, verify, words};
 use crate::negatives::forge;
+use crate::release::{project, release};
 use crate::success;
 
 const LAYOUT: &str = "oci-layout:layout:1";
@@ -119,11 +120,11 @@ fn what_is_said_twice_is_said_alike() {
         let said = here.refused(LAYOUT, WORKFLOW, ISSUER);
         assert!(said.contains("of another tree than its checkpoint"), "{said}");
     }
-    let mut old = here.witness.entry(1, Lie::None);
-    old["kindVersion"]["version"] = "0.0.1".into();
-    entry(&here, &old);
+    let mut other = here.witness.entry(1, Lie::None);
+    other["kindVersion"]["version"] = "0.0.3".into();
+    entry(&here, &other);
     let said = here.refused(LAYOUT, WORKFLOW, ISSUER);
-    assert!(said.contains("hashedrekord/0.0.1 are not known"), "{said}");
+    assert!(said.contains("hashedrekord/0.0.3 are not known"), "{said}");
 }
 
 #[test]
@@ -312,6 +313,44 @@ fn logs_by_halves_are_refused() {
         said.contains("no log of signatures at https://log.example.test"),
         "{said}"
     );
+}
+
+#[test]
+fn a_release_is_in_the_log_before_anything_is_pushed() {
+    let here = Identified::new();
+    let digest = project(&here.place);
+    let registry = here.place.registry();
+    let name = format!("{}/team/tool", registry.authority());
+    let (times, log) = (here.times(), here.log());
+    let where_to = ["--anonymous", "--repository", &name];
+    let more = [&where_to[..], &words(&times), &words(&log)].concat();
+    here.witness.lie(Lie::Key);
+    let output = release(&here.place, "1.0.0", &more).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("not signed by the log's key"),
+        "{said}"
+    );
+    let pinned = format!("docker://{name}@{digest}");
+    let said = here.place.bad(&["copy", &pinned, "oci-layout:served"]);
+    assert!(said.contains("404"), "{said}");
+    here.witness.lie(Lie::None);
+    success(release(&here.place, "1.0.0", &more).output().unwrap());
+    let asked = [
+        "verify",
+        &pinned,
+        "--key",
+        "own.pub",
+        "--trusted-root",
+        "root.json",
+        "--require-log",
+    ];
+    let types = ["--type", "provenance", "--type", "spdx", "--type", "cyclonedx"];
+    here.place.good(&[&asked[..], &types].concat());
+    // The same again changes nothing: the log has it.
+    let size = here.witness.size();
+    success(release(&here.place, "1.0.0", &more).output().unwrap());
+    assert_eq!(here.witness.size(), size);
 }
 
 /// What sigstore's Python client makes of a whole bundle.

@@ -7,12 +7,15 @@ use praxis_oci::Digest;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use super::first;
 use super::instance::TransparencyLog;
 use super::note::opened;
 use crate::{LogPlace, LogVerifier, LoggedBy, LoggedSignature, SignError, TrustedRoot};
 
-/// The only kind: signatures of statements are in the log as those of the bytes that were signed.
+/// What is written: signatures of statements are in the log as those of the bytes that were signed.
 const KIND: (&str, &str) = ("hashedrekord", "0.0.2");
+/// How logs of Rekor's first version have them; such are only read.
+const FIRST: (&str, &str) = ("dsse", "0.0.1");
 const KEY: &str = "PKIX_ECDSA_P256_SHA_256";
 
 pub(super) fn wrong(why: impl std::fmt::Display) -> SignError {
@@ -98,7 +101,7 @@ pub(super) fn question(signature: &LoggedSignature) -> Value {
 
 /// What the entry of this signature is, byte for byte: canonical JSON (RFC 8785), whose names are sorted, as those of a
 /// [`Value`] are.
-fn body(signature: &LoggedSignature) -> String {
+pub(super) fn body(signature: &LoggedSignature) -> String {
     json!({
         "apiVersion": KIND.1,
         "kind": KIND.0,
@@ -147,14 +150,17 @@ impl Entry {
             self.kind_version.kind.as_str(),
             self.kind_version.version.as_str(),
         );
-        if kind != KIND {
-            return Err(wrong(format!(
-                "entries of the kind {}/{} are not known",
-                kind.0, kind.1
-            )));
-        }
-        let own = body(signature);
-        if decoded(&self.canonicalized_body)? != own.as_bytes() {
+        let own = decoded(&self.canonicalized_body)?;
+        let fits = match kind {
+            KIND => own == body(signature).as_bytes(),
+            FIRST => first::is_of(&own, signature),
+            (kind, version) => {
+                return Err(wrong(format!(
+                    "entries of the kind {kind}/{version} are not known"
+                )));
+            }
+        };
+        if !fits {
             return Err(wrong("it is of another signature"));
         }
         let id = decoded(&self.log_id.key_id)?;
@@ -165,7 +171,7 @@ impl Entry {
         if !times.is_empty() && !times.iter().any(|time| log.covers(time)) {
             return Err(wrong(format!("its log is not believed for {}", times.join(", "))));
         }
-        self.included(log, &leaf(own.as_bytes()))?;
+        self.included(log, &leaf(&own))?;
         Ok(LogPlace {
             log: log.address.clone(),
             index: self.log_index,
@@ -178,13 +184,15 @@ impl Entry {
         let proof = &self.inclusion_proof;
         let checkpoint = opened(&proof.checkpoint.envelope, log).map_err(wrong)?;
         let root = hash(&proof.root_hash)?;
-        if (root, proof.tree_size, proof.log_index) != (checkpoint.root, checkpoint.size, self.log_index) {
+        // In the first version a log had several trees, and entries a number in their tree and one of their own.
+        let numbered = proof.log_index == self.log_index || self.kind_version.version == FIRST.1;
+        if (root, proof.tree_size) != (checkpoint.root, checkpoint.size) || !numbered {
             return Err(wrong("its proof is of another tree than its checkpoint"));
         }
         let hashes = proof.hashes.iter().map(|text| hash(text));
         let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
         let size = |number| usize::try_from(number).map_err(wrong);
-        let (index, count) = (size(self.log_index)?, size(checkpoint.size)?);
+        let (index, count) = (size(proof.log_index)?, size(checkpoint.size)?);
         match verify_inclusion(leaf, index, count, &hashes, &checkpoint.root) {
             true => Ok(()),
             false => Err(wrong("it is not in the tree of its checkpoint")),

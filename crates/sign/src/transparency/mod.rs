@@ -2,12 +2,15 @@
 //! <https://github.com/sigstore/rekor-tiles>; RFC 6962 for certificates).
 
 mod entry;
+mod first;
 mod instance;
 mod key;
 mod note;
 #[cfg(feature = "keyless")]
 mod sct;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use instance::TransparencyLog;
 pub use key::LogKey;

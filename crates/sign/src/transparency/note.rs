@@ -12,13 +12,14 @@ const LARGEST: usize = 64 << 10;
 /// The checkpoint of a note that `log` signed under its own name. The text is why it is not believed.
 pub fn opened(note: &str, log: &TransparencyLog) -> Result<Checkpoint, String> {
     let (checkpoint, text, signatures) = read(note)?;
-    let name = checkpoint.origin.as_str();
-    if !log.names().contains(&name) {
-        return Err(format!(
-            "its checkpoint is of {name:?}, not of {:?}",
-            log.names()[0]
-        ));
-    }
+    let names = log.names();
+    let name = names
+        .into_iter()
+        .find(|name| is_origin_of(&checkpoint.origin, name));
+    let name = name.ok_or_else(|| {
+        let origin = &checkpoint.origin;
+        format!("its checkpoint is of {origin:?}, not of {:?}", names[0])
+    })?;
     let id = &log.key.note_id(name)[..4];
     let mut own = signatures
         .iter()
@@ -27,6 +28,15 @@ pub fn opened(note: &str, log: &TransparencyLog) -> Result<Checkpoint, String> {
         true => Ok(checkpoint),
         false => Err("its checkpoint is not signed by the log's key".into()),
     }
+}
+
+/// The name itself, or with the number of a tree, as logs of Rekor's first version have it.
+fn is_origin_of(origin: &str, name: &str) -> bool {
+    let number = origin
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(" - "));
+    let tree = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+    origin == name || tree
 }
 
 struct NoteSignature<'a> {
