@@ -47,7 +47,8 @@ impl Statement {
         Statement {
             kind: STATEMENT.into(),
             subject: vec![Subject {
-                name: String::new(),
+                // Some readers want a name; this one says that there is none, as in provenance.
+                name: "_".into(),
                 digest: BTreeMap::from([("sha256".into(), subject.hex())]),
             }],
             predicate_type: predicate_type.into(),

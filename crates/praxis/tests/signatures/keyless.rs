@@ -154,10 +154,15 @@ fn an_identity_signs_into_a_log_and_cosign_believes_it() {
     ];
     let cosign = later_program("cosign", "cosign");
     let pinned = format!("{name}@{digest}");
-    success(
-        here.place
-            .program(&cosign, &[&["verify"][..], &flags, &[&pinned]].concat()),
+    let output = here
+        .place
+        .program(&cosign, &[&["verify"][..], &flags, &[&pinned]].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("Existence of the claims in the transparency log was verified"),
+        "{said}"
     );
+    success(output);
     let attested = ["verify-attestation", "--type", "spdxjson"];
     success(
         here.place

@@ -1,7 +1,7 @@
 //! Logs of signatures, and of certificates: what they have to say, and the lies of both.
 
 use praxis_testkit::{CertificateLog, CertifierOptions, Lie, Witness, later_program};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::keyless::{ISSUER, Identified, WORKFLOW, verify, words};
 use crate::negatives::forge;
@@ -365,6 +365,26 @@ kind, payload = verifier.verify_dsse(bundle, policy.Identity(identity=name, issu
 print(json.dumps([kind, json.loads(payload)]))
 "#;
 
+/// What its command line wants: the root, and where it would sign.
+fn trust_config(here: &Identified) -> String {
+    let root = std::fs::read_to_string(here.place.path("root.json")).unwrap();
+    let services = |address: String, version: u8| json!([{"url": address, "majorApiVersion": version, "validFor": {"start": "2020-01-01T00:00:00Z"}, "operator": "test"}]);
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+        "trustedRoot": serde_json::from_str::<Value>(&root).unwrap(),
+        "signingConfig": {
+            "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+            "caUrls": services(here.certifier.address(), 1),
+            "oidcUrls": services(ISSUER.into(), 1),
+            "rekorTlogUrls": services(here.witness.address(), 2),
+            "tsaUrls": services(here.stamper.address(), 1),
+            "rekorTlogConfig": {"selector": "ANY"},
+            "tsaConfig": {"selector": "ANY"},
+        },
+    })
+    .to_string()
+}
+
 #[test]
 #[ignore = "needs sigstore's Python client, which scripts/signatures brings"]
 fn the_python_client_verifies_whole_bundles() {
@@ -397,6 +417,25 @@ fn the_python_client_verifies_whole_bundles() {
             ),
             digest
         );
+        // Its command line, with the digest of the image alone.
+        here.place.write("trust.json", &trust_config(&here));
+        let command = [
+            "-m",
+            "sigstore",
+            "--trust-config",
+            "trust.json",
+            "verify",
+            "identity",
+            "--bundle",
+            "bundle.json",
+        ];
+        let who = ["--cert-identity", WORKFLOW, "--cert-oidc-issuer", ISSUER, &digest];
+        success(here.place.program(&python, &[&command[..], &who].concat()));
+        let zeros = format!("sha256:{}", "0".repeat(64));
+        let other = [&who[..4], &[&zeros]].concat();
+        let refused = here.place.program(&python, &[&command[..], &other].concat());
+        let said_of_other = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said_of_other.contains("no subject for digest"), "{said_of_other}");
         types.push(said[1]["predicateType"].as_str().unwrap().to_string());
         println!(
             "sigstore's Python client verifies the whole bundle: {}",
