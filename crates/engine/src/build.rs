@@ -88,7 +88,7 @@ impl Engine {
         outcome.map_err(|failure| failure.error)
     }
 
-    fn build_recorded(
+    pub(crate) fn build_recorded(
         &self,
         requests: &[(Option<&str>, &BuildRequest)],
         order: &[usize],
@@ -149,9 +149,9 @@ impl Engine {
 }
 
 /// An error, and the position of the target it is about.
-struct Failure {
+pub(crate) struct Failure {
     target: Option<usize>,
-    error: EngineError,
+    pub error: EngineError,
 }
 
 impl Failure {

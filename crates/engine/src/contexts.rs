@@ -15,7 +15,7 @@ use crate::sources::{
     EPOCH_ARGUMENT, Epoch, OpenContext, TEXT_LIMIT, declared_epoch, dockerfile, dockerfile_at,
     dockerfile_from_stdin, dockerfile_text, head_time, layout, located_in,
 };
-use crate::{BuildRequest, ContextSource, EngineError};
+use crate::{BuildRequest, ContextSource, EngineError, Received};
 
 /// What opening needs.
 pub(crate) struct Opener<'a> {
@@ -56,6 +56,7 @@ impl Opener<'_> {
         match &self.request.context {
             ContextSource::Directory(directory) => self.directory(directory),
             ContextSource::Stdin => self.stdin(),
+            ContextSource::Received(received) => self.received(received),
             ContextSource::Remote(address) if GitAddress::names(address, Local::Allowed) => {
                 self.repository(address)
             }
@@ -97,6 +98,21 @@ impl Opener<'_> {
             epoch,
             context: Some(Context::Directory(open.directory.clone())),
             open: Some(open),
+            warnings: Vec::new(),
+        })
+    }
+
+    fn received(&self, received: &Received) -> Result<Main, EngineError> {
+        let source = received.dockerfile();
+        let epoch = self.epoch(None, Some(&source))?;
+        let tree = received.tree(None, self.workplace, epoch.context_times())?;
+        Ok(Main {
+            source,
+            path: None,
+            commit: None,
+            epoch,
+            context: Some(Context::Archive(Arc::new(tree))),
+            open: None,
             warnings: Vec::new(),
         })
     }
@@ -256,6 +272,16 @@ impl Opener<'_> {
                     error
                 })?;
             named.names.insert(name.clone(), context);
+        }
+        if let ContextSource::Received(received) = &self.request.context {
+            for name in received.context().contexts.keys() {
+                let tree = received.tree(Some(name), self.workplace, epoch.context_times())?;
+                let context = Context::Archive(Arc::new(tree));
+                named.contexts.insert(name.clone(), context);
+                named
+                    .names
+                    .insert(name.clone(), NamedContext::Directory(name.into()));
+            }
         }
         Ok(named)
     }

@@ -69,6 +69,7 @@ impl BuildRequest {
     pub fn platforms_in_sight(&self) -> Vec<Platform> {
         let source = match &self.context {
             ContextSource::Directory(directory) => dockerfile(self, directory).map(|(source, _)| source),
+            ContextSource::Received(received) => Ok(received.dockerfile()),
             _ => dockerfile_from_stdin(self),
         };
         let named = source

@@ -10,7 +10,7 @@ use praxis_plan::{Plan, StageBase};
 use praxis_source::{Diagnostic, SourceFile, Span};
 
 use crate::sources::git;
-use crate::{BuildRequest, ContextSource, EngineError};
+use crate::{BuildRequest, ContextSource, EngineError, SentContext};
 
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
@@ -23,24 +23,40 @@ const LARGEST: u64 = 1 << 20;
 /// What is known about a target before it is built.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
-    revision: Option<String>,
-    source: Option<String>,
+    pub revision: Option<String>,
+    pub source: Option<String>,
+    /// The text of the policy, if there is one.
+    pub policy_text: Option<String>,
     policy: Policy,
 }
 
 impl Origin {
     /// Reads the policy of the context's directory and asks git for the commit. Other contexts have neither.
     pub fn of(request: &BuildRequest) -> Result<Origin, EngineError> {
-        let ContextSource::Directory(directory) = &request.context else {
-            return Ok(Origin::default());
+        let directory = match &request.context {
+            ContextSource::Directory(directory) => directory,
+            ContextSource::Received(received) => return Origin::sent(received.context()),
+            _ => return Ok(Origin::default()),
         };
+        let policy_text = policy_text(directory)?;
         Ok(Origin {
+            policy: policy(policy_text.as_deref())?,
+            policy_text,
             revision: git(
                 directory,
                 &["log", "-1", "--no-show-signature", "--format=%H", "HEAD", "--"],
             ),
             source: git(directory, &["config", "--get", "remote.origin.url"]).and_then(|url| address(&url)),
-            policy: policy(directory)?,
+        })
+    }
+
+    /// What the machine says of it that has the directory.
+    fn sent(context: &SentContext) -> Result<Origin, EngineError> {
+        Ok(Origin {
+            revision: context.revision.clone(),
+            source: context.source.clone(),
+            policy: policy(context.policy.as_deref())?,
+            policy_text: context.policy.clone(),
         })
     }
 
@@ -125,13 +141,18 @@ fn base(plan: &Plan) -> Option<(String, String)> {
 }
 
 /// The policy of a context: the empty one where it has no such file.
-fn policy(directory: &Path) -> Result<Policy, EngineError> {
+fn policy(text: Option<&str>) -> Result<Policy, EngineError> {
+    match text {
+        Some(text) => parse_policy(text),
+        None => Ok(Policy::default()),
+    }
+}
+
+fn policy_text(directory: &Path) -> Result<Option<String>, EngineError> {
     let path = directory.join("praxis.toml");
     // A link could lead out of the context.
-    match path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-        true => read_policy(&path),
-        false => Ok(Policy::default()),
-    }
+    let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    is_file.then(|| read_policy_text(&path)).transpose()
 }
 
 /// Reads a `praxis.toml`.
@@ -139,13 +160,20 @@ fn policy(directory: &Path) -> Result<Policy, EngineError> {
 /// # Errors
 /// If it is not there, no file, over 1 MiB long, or not a policy.
 pub fn read_policy(path: &Path) -> Result<Policy, EngineError> {
+    parse_policy(&read_policy_text(path)?)
+}
+
+fn parse_policy(text: &str) -> Result<Policy, EngineError> {
+    Policy::parse(text).map_err(|error| EngineError::user(error.to_string()))
+}
+
+fn read_policy_text(path: &Path) -> Result<String, EngineError> {
     let wrong = |why: String| EngineError::user(format!("{}: {why}", path.display()));
     let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
     if !metadata.is_file() || metadata.len() > LARGEST {
         return Err(wrong("it is no file of at most 1 MiB".into()));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    Policy::parse(&text).map_err(|error| EngineError::user(error.to_string()))
+    std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))
 }
 
 /// Where the label is written.

@@ -95,7 +95,7 @@ pub struct Origin {
 /// Where a context was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedContext {
-    /// `directory`, `remote`, `stdin` for an archive on standard input, or `dockerfile` for a Dockerfile there.
+    /// `directory`, `remote`, `sent` by a client, `stdin` for an archive on standard input, or `dockerfile` for a Dockerfile there.
     pub kind: String,
     /// The directory (absolute) or address (without credentials).
     pub place: String,
@@ -247,6 +247,7 @@ impl Built<'_> {
             .collect();
         let (kind, place) = match &self.request.context {
             ContextSource::Directory(path) => ("directory", absolute(path)),
+            ContextSource::Received(received) => ("sent", received.place()),
             ContextSource::Stdin if self.is_alone => ("dockerfile", "-".into()),
             ContextSource::Stdin => ("stdin", "-".into()),
             ContextSource::Remote(address) => ("remote", remote_place(address)),

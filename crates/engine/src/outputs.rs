@@ -6,8 +6,8 @@ use std::sync::Arc;
 use praxis_layer::Timestamp;
 use praxis_oci::{Descriptor, Index, Platform, media_type};
 use praxis_solve::{
-    BuiltImage, Destination, ExportKind, ImageSet, ImageSettings, RootFileSystem, Solution, SolveError,
-    export_files, export_images,
+    BuiltImage, Destination, Events, ExportKind, ImageSet, ImageSettings, RootFileSystem, Solution,
+    SolveError, export_files, export_images,
 };
 use praxis_store::{Store, StoredImage};
 
@@ -156,25 +156,11 @@ impl Outputs<'_> {
 
     fn export(&self, output: &Output, set: Option<&ImageSet>) -> Result<(), EngineError> {
         let (store, events) = (self.store, self.target.events);
-        let kind = match output.kind {
-            OutputKind::Oci => ExportKind::Oci,
-            OutputKind::Docker => ExportKind::Docker,
-            OutputKind::Local => ExportKind::Local,
-            OutputKind::Tar => ExportKind::Tar,
-        };
-        let destination = match (&output.destination, kind) {
-            (Some(path), ExportKind::Local) => Destination::Directory(path.clone()),
-            (Some(path), ExportKind::Oci | ExportKind::Docker) if !output.tar => {
-                Destination::Directory(path.clone())
-            }
-            (Some(path), _) => Destination::File(path.clone()),
-            (None, ExportKind::Local) => return Err(EngineError::user("--output type=local needs dest=DIR")),
-            (None, _) => Destination::StandardOutput,
-        };
-        match set {
-            Some(set) => export_images(store, set, kind, &destination, events)?,
-            None => export_files(store, &self.roots(output)?, kind, &destination, events)?,
+        if let Some(set) = set {
+            return export_set(store, output, set, events);
         }
+        let (kind, destination) = place(output)?;
+        export_files(store, &self.roots(output)?, kind, &destination, events)?;
         Ok(())
     }
 
@@ -205,6 +191,37 @@ impl Outputs<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes images as `output` asks for them.
+pub(crate) fn export_set(
+    store: &Store,
+    output: &Output,
+    set: &ImageSet,
+    events: &dyn Events,
+) -> Result<(), EngineError> {
+    let (kind, destination) = place(output)?;
+    Ok(export_images(store, set, kind, &destination, events)?)
+}
+
+/// What an output is, and where it goes.
+fn place(output: &Output) -> Result<(ExportKind, Destination), EngineError> {
+    let kind = match output.kind {
+        OutputKind::Oci => ExportKind::Oci,
+        OutputKind::Docker => ExportKind::Docker,
+        OutputKind::Local => ExportKind::Local,
+        OutputKind::Tar => ExportKind::Tar,
+    };
+    let destination = match (&output.destination, kind) {
+        (Some(path), ExportKind::Local) => Destination::Directory(path.clone()),
+        (Some(path), ExportKind::Oci | ExportKind::Docker) if !output.tar => {
+            Destination::Directory(path.clone())
+        }
+        (Some(path), _) => Destination::File(path.clone()),
+        (None, ExportKind::Local) => return Err(EngineError::user("--output type=local needs dest=DIR")),
+        (None, _) => Destination::StandardOutput,
+    };
+    Ok((kind, destination))
 }
 
 /// Annotations of one kind; those for all platforms come first, so that a platform's own are stronger.

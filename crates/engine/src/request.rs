@@ -9,8 +9,8 @@ use praxis_solve::StepBounds;
 use praxis_solve::{GitAddress, Local};
 use praxis_store::BuildId;
 
-use crate::RegistryAccess;
 use crate::{CacheFrom, CacheTo};
+use crate::{Received, RegistryAccess};
 
 /// What a build that is made for somebody else may not do, whatever its Dockerfile says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +132,8 @@ pub enum ContextSource {
     Stdin,
     /// A git repository (also one on this machine) or an HTTP address.
     Remote(String),
+    /// What a client sent. Its directories among the further contexts go by their names alone.
+    Received(Received),
 }
 
 impl ContextSource {

@@ -383,6 +383,7 @@ impl<'a> Target<'a> {
                 hasher.field(path.as_os_str().as_encoded_bytes());
             }
             ContextSource::Remote(address) => hasher.field(address.as_bytes()),
+            ContextSource::Received(received) => hasher.field(received.client().as_bytes()),
             ContextSource::Stdin => {}
         }
         hasher.field(self.source.name().as_bytes());
@@ -407,7 +408,7 @@ fn platforms(request: &BuildRequest) -> Vec<Platform> {
 }
 
 /// Names, normalised and with a tag.
-fn tags(given: &[String]) -> Result<Vec<String>, EngineError> {
+pub(crate) fn tags(given: &[String]) -> Result<Vec<String>, EngineError> {
     given
         .iter()
         .map(|text| {

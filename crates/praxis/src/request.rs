@@ -39,7 +39,7 @@ pub fn build_request(
                 "standard input cannot be both the context and the Dockerfile",
             ));
         }
-        (false, ContextSource::Directory(_) | ContextSource::Remote(_)) => None,
+        (false, ContextSource::Directory(_) | ContextSource::Remote(_) | ContextSource::Received(_)) => None,
         (true, _) => Some(read_limited(stdin, STDIN_LIMIT).map_err(|error| stdin_failure(&error))?),
         (false, ContextSource::Stdin) => {
             let mut head = Vec::new();

@@ -9,7 +9,7 @@ fn request_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Buil
         unreachable!()
     };
     build_request(
-        &options,
+        &options.build,
         &Environment::of(environment),
         Site::default(),
         &mut &b"FROM scratch\n"[..],

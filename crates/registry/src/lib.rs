@@ -32,6 +32,7 @@ pub use push::Pushed;
 pub use referrers::entry as referrer_entry;
 pub use repository::Repository;
 pub use secret::Secret;
+pub use service::Service;
 pub use settings::{RegistriesFile, RegistryEntry, Settings};
 pub use transfer::{ContentSource, ContentTarget, Pulled, Transfer, TransferReport, copy, fetch_whole};
 pub use transport::BlobSource;

@@ -4,12 +4,14 @@
 //! secret: there is no code here that could. What a caller may have done is its [`Tier`]; what a build made for a
 //! caller may do is the server's [`Policy`]. What comes from images, files and steps is [`Untrusted`].
 
+mod contexts;
 mod deadline;
 mod error;
 mod http;
 mod jobs;
 mod mcp;
 mod policy;
+mod remote;
 mod roots;
 mod tally;
 mod tier;
@@ -24,6 +26,7 @@ pub use http::{HttpServer, HttpSettings, Limits, openapi};
 pub use mcp::{answers, serve_stdio};
 pub use policy::Policy;
 pub use praxis_reach::{Destination, Network, Reach};
+pub use remote::RemoteServer;
 pub use roots::Roots;
 pub use tier::Tier;
 pub use toolbox::{Builders, Call, Caller, DoctorFinding, Machine, Toolbox};

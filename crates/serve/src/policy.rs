@@ -19,6 +19,8 @@ pub struct Policy {
     pub reach: Reach,
     /// What one RUN step may take.
     pub bounds: StepBounds,
+    /// Bytes of files that are kept of the contexts that one client sends.
+    pub most_sent: u64,
     /// Builds and tests at once; more are turned away.
     pub most_jobs: usize,
     /// The longest that one build or test may take.
@@ -36,6 +38,7 @@ impl Default for Policy {
                 memory: None,
                 output: Some(MOST_OUTPUT),
             },
+            most_sent: 10 << 30,
             most_jobs: 2,
             longest_job: Duration::from_secs(3600),
         }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::contexts::Contexts;
 use crate::jobs::{Job, Jobs};
 use crate::tally::Tally;
 use crate::{Done, Policy, Tier, ToolError, ToolErrorKind, Verifier};
@@ -21,6 +22,7 @@ pub struct Toolbox {
     pub(crate) machine: Machine,
     pub(crate) tally: Tally,
     pub(crate) jobs: Jobs,
+    pub(crate) contexts: Contexts,
     places: Arc<AtomicUsize>,
     flags: Mutex<Vec<Weak<AtomicBool>>>,
     pub(crate) builders: Option<Box<dyn Builders>>,
@@ -118,6 +120,7 @@ impl Toolbox {
             machine,
             tally: Tally::default(),
             jobs: Jobs::default(),
+            contexts: Contexts::default(),
             places: Arc::default(),
             flags: Mutex::default(),
             builders: None,

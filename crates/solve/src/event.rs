@@ -4,7 +4,7 @@ use praxis_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 /// What happens during a build, in order of happening. Step numbers (`step`) are unique in one build.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A plan is known: every step that may run. Comes once for each of the plans that are solved at once.
@@ -46,7 +46,7 @@ pub enum Event {
         /// Whether its result was in the store.
         cached: bool,
         /// How long it took.
-        #[serde(serialize_with = "seconds")]
+        #[serde(serialize_with = "seconds", deserialize_with = "duration")]
         took: Duration,
     },
     /// A step failed; the build's error follows.
@@ -98,7 +98,7 @@ pub enum Event {
 }
 
 /// A step as shown to people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepInfo {
     /// Stage name or number.
     pub stage: String,
@@ -127,6 +127,11 @@ pub struct LayerInfo {
 
 fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(took.as_secs_f64())
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
 }
 
 /// Where events go. Called from several threads.

@@ -24,6 +24,7 @@ mod image;
 mod images;
 mod inspector;
 mod layers;
+mod listed_context;
 mod matching;
 mod mode;
 mod mounts;

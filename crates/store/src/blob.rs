@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use praxis_oci::{Descriptor, Digest, Hasher};
 
@@ -115,6 +115,7 @@ impl Store {
             .map_err(StoreError::io("create", &path))?;
         Ok(BlobWriter {
             store: self,
+            directory: None,
             path,
             file,
             hasher: Hasher::new(),
@@ -126,6 +127,8 @@ impl Store {
 /// A blob being written. Dropped without a commit it leaves nothing.
 pub struct BlobWriter<'s> {
     store: &'s Store,
+    /// Where it goes, if not among the blobs.
+    directory: Option<PathBuf>,
     path: PathBuf,
     file: File,
     hasher: Hasher,
@@ -133,6 +136,12 @@ pub struct BlobWriter<'s> {
 }
 
 impl BlobWriter<'_> {
+    /// Puts the content into another directory of the store, under its digest.
+    pub(crate) fn into_directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_path_buf());
+        self
+    }
+
     /// Leaves hashing to the caller, who then commits with [`BlobWriter::commit_hashed`].
     pub fn without_hashing(mut self) -> Self {
         self.hashing = false;
@@ -172,7 +181,10 @@ impl BlobWriter<'_> {
     }
 
     fn publish(&self, digest: &Digest) -> Result<(), StoreError> {
-        let destination = self.store.blob_path(digest);
+        let destination = match &self.directory {
+            Some(directory) => directory.join(digest.hex()),
+            None => self.store.blob_path(digest),
+        };
         stamp::set(&self.file, digest.as_bytes(), TIME).map_err(StoreError::io("stamp", &self.path))?;
         fs::rename(&self.path, &destination).map_err(StoreError::io("rename to", &destination))
     }

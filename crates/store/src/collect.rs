@@ -27,7 +27,7 @@ pub struct Usage {
     pub caches: u64,
     /// Packages fetched for bases.
     pub downloads: u64,
-    /// What is remembered of contexts.
+    /// What is remembered of contexts, and files of contexts that clients sent.
     pub contexts: u64,
     /// Records of builds.
     pub history: u64,
@@ -96,7 +96,7 @@ impl Store {
             exports: size("exports"),
             caches: size("caches"),
             downloads: size("debian"),
-            contexts: size("contexts"),
+            contexts: size("contexts") + size("sent"),
             history: size("builds"),
             temporary: size("tmp"),
             layer_count: self.layer_ids().len(),
@@ -122,6 +122,7 @@ impl Store {
             }
         }
         self.forget_builds(options);
+        self.sweep_sent(options.older_than, options.all);
         self.sweep(options.all, &mut report);
         if options.caches {
             for entry in fs::read_dir(self.area("caches")).into_iter().flatten().flatten() {
@@ -243,7 +244,8 @@ impl Store {
     /// Reads everything and evicts what is damaged.
     pub fn verify(&self) -> VerifyReport {
         let mut report = VerifyReport::default();
-        for path in files_below(&self.area("blobs")) {
+        let named = ["blobs", "sent"].map(|area| self.area(area));
+        for path in named.iter().flat_map(|area| files_below(area)) {
             report.blobs += 1;
             let whole = name_digest(&path).is_some_and(|expected| file_digest(&path) == Some(expected));
             if !whole {

@@ -17,6 +17,7 @@ mod prune;
 mod record;
 mod referrer;
 mod scratch;
+mod sent;
 mod stamp;
 mod store;
 
@@ -29,4 +30,5 @@ pub use layer::{LayerBlob, SnapshotState};
 pub use mount::{CacheMount, CacheUse};
 pub use prune::{PruneKind, PruneOptions, PruneReport, Pruned};
 pub use scratch::Scratch;
+pub use sent::Sent;
 pub use store::Store;

@@ -168,7 +168,7 @@ fn prepare(root: &Path) -> Result<File, StoreError> {
         .map_err(StoreError::io("open", &lock))
 }
 
-const AREAS: [&str; 12] = [
+const AREAS: [&str; 13] = [
     "tmp",
     "blobs",
     "blobs/sha256",
@@ -181,6 +181,7 @@ const AREAS: [&str; 12] = [
     "builds",
     "origins",
     "referrers",
+    "sent",
 ];
 
 fn is_area(name: &std::ffi::OsStr) -> bool {

@@ -240,6 +240,7 @@ fn blank(id: &BuildId, request: &BuildRequest) -> BuildRecord {
     let (context, mut name) = match &request.context {
         ContextSource::Directory(path) => (path.display().to_string(), directory_name(path)),
         ContextSource::Stdin => ("-".into(), "standard input".into()),
+        ContextSource::Received(received) => (received.place(), received.place()),
         ContextSource::Remote(address) => (without_credentials(address), without_credentials(address)),
     };
     if let Some(tag) = request.tags.first() {

@@ -27,6 +27,7 @@ pub(crate) use layout::Layout;
 pub(crate) use operations::{described, stored_image};
 pub use place::{ArchiveFormat, Place};
 pub(crate) use remote::Remote;
+pub(crate) use stored::Stored;
 
 /// How a build uses registries.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use praxis_registry::{
 use praxis_store::{Store, StoreError};
 
 /// The store's blobs.
-pub(super) struct Stored<'s>(pub &'s Store);
+pub(crate) struct Stored<'s>(pub &'s Store);
 
 /// A blob in a file.
 pub(super) struct InFile(pub PathBuf);

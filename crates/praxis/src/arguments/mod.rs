@@ -19,6 +19,7 @@ mod promote;
 mod prune;
 mod registry;
 mod release;
+mod remote;
 mod sbom;
 mod secret;
 mod serve;
@@ -51,6 +52,7 @@ pub use registry::{
     TagsOptions,
 };
 pub use release::{GrantOptions, ReleaseOptions};
+pub use remote::{BuildCommand, RemoteOptions};
 pub use sbom::{ProvenanceMode, ProvenanceOptions, SbomFormat, SbomOptions};
 pub use secret::{SecretOption, SecretOrigin, SshOption};
 pub use serve::ServeOptions;
@@ -97,7 +99,7 @@ pub enum Command {
     /// Build an image from a Dockerfile
     // As in buildx the last one counts: scripts put options of their own behind those of a caller.
     #[command(args_override_self = true)]
-    Build(Box<BuildOptions>),
+    Build(Box<BuildCommand>),
     /// Build the targets of bake and compose files as one
     Bake(Box<BakeOptions>),
     /// Check the Dockerfiles of a repository and what deploys them

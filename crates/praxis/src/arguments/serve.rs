@@ -40,6 +40,10 @@ pub struct ServeOptions {
     /// Put builds into the queue of --database, where praxis work takes them, instead of making them here.
     #[arg(long)]
     pub queue: bool,
+    /// Bytes that are kept of the files that one client sends for its builds (praxis build --remote); what was not used
+    /// for the longest time goes first.
+    #[arg(long, value_name = "SIZE", default_value = "10g", value_parser = parse_size)]
+    pub max_sent: u64,
     /// Builds and tests at once; more are turned away.
     #[arg(long, value_name = "NUMBER", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_jobs: u16,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use praxis_engine::{BuildResponse, ContextSource, Event, Events, InputStream, OnError};
+use praxis_registry::Settings;
+use praxis_serve::RemoteServer;
 
 use super::{Outcome, Surroundings, write_file, write_stdout};
-use crate::arguments::{BuildOptions, ProgressMode};
+use crate::arguments::{BuildCommand, BuildOptions, ProgressMode, RemoteOptions};
 use crate::failure::{Failure, FailureKind};
 use crate::look::{Gate, Gated, Look};
 use crate::progress::{Ending, Printer, printer};
@@ -32,7 +34,8 @@ impl Events for Counting<'_> {
 }
 
 /// Builds and shows it.
-pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+pub fn run(command: &BuildCommand, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+    let options = &command.build;
     refuse_terminal(options)?;
     let gathered = surroundings.site();
     let mut stdin = std::io::stdin().lock();
@@ -46,6 +49,7 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
     let cancel = interrupt::cancel_flag()
         .map_err(|error| Failure::failed(format!("signals cannot be caught: {error}")))?;
     request.registries.settings.stop = cancel.clone();
+    let server = server(&command.remote, &request.registries.settings)?;
     let mode = if options.quiet {
         ProgressMode::Quiet
     } else {
@@ -67,8 +71,13 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
         events: &events,
     };
     warn(printer.as_ref(), &gathered.withheld, warning);
-    let built = engine
-        .build(&request, &gated, &cancel)
+    let built = match &server {
+        None => engine.build(&request, &gated, &cancel),
+        Some(server) => server
+            .build(&engine.0, &request, &gated, &cancel)
+            .map_err(Failure::from),
+    };
+    let built = built
         .and_then(|response| deliver(options, &request.tags, response))
         .and_then(|response| {
             judge(
@@ -78,6 +87,15 @@ pub fn run(options: &BuildOptions, surroundings: &Surroundings) -> Result<Outcom
             )
         });
     Ok(close(printer.as_ref(), &cancel, built))
+}
+
+/// The server that is to build, if one is.
+fn server(options: &RemoteOptions, settings: &Settings) -> Result<Option<RemoteServer>, Failure> {
+    let (Some(url), Some(token)) = (&options.remote, &options.remote_token_file) else {
+        return Ok(None);
+    };
+    let server = RemoteServer::new(url, token, options.remote_ca.clone(), settings);
+    Ok(Some(server?))
 }
 
 /// Says before a build what it will do without.

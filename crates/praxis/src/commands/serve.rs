@@ -56,6 +56,7 @@ fn toolbox(options: &ServeOptions, surroundings: &Surroundings) -> Result<Toolbo
             ..usual.bounds
         },
         reach: Reach::public(options.allow_address.clone()),
+        most_sent: options.max_sent,
         most_jobs: options.max_jobs.into(),
         longest_job: options.job_timeout,
     };

@@ -8,5 +8,6 @@ mod judged;
 mod protocol;
 mod reach;
 mod refusals;
+mod remote;
 mod transcript;
 mod web;

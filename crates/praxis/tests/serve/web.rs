@@ -51,6 +51,11 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
+    /// The body as JSON, if it is.
+    pub fn json_or_null(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// The messages of a stream of events.
     pub fn events(&self) -> Vec<Value> {
         let text = self.text();

@@ -33,6 +33,7 @@ use crate::traces::Traces;
 use crate::{ServeError, Toolbox, Tools};
 pub use api::openapi;
 use clients::Clients;
+pub(crate) use clients::read_private;
 use mcp::Face;
 use metrics::Metrics;
 pub use settings::{HttpSettings, Limits};

@@ -6,17 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use praxis_engine::{
-    BuildId, BuildRecord, BuildRequest, BuildResponse, BuildStatus, Confinement, ContextSource, EngineError,
-    Event, Events, StepStatus,
+    Annotation, BuildId, BuildRecord, BuildRequest, BuildResponse, BuildStatus, Confinement, ContextSource,
+    EngineError, Event, Events, RegistryAccess, StepStatus,
 };
+use praxis_oci::Descriptor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{About, Effect, Outcome, RUNS, Tool};
+use crate::contexts::Held;
 use crate::deadline::Deadline;
 use crate::jobs::{Ending, Job};
 use crate::toolbox::Place;
 use crate::{Call, Tier, ToolError, Toolbox, Untrusted};
+
+/// The build argument that tells the cache mounts of some builds from those of others.
+const CACHE_SPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
 
 /// The name of the tool.
 pub(super) const NAME: &str = "build";
@@ -59,8 +64,36 @@ pub(crate) struct BuildInput {
     network: Network,
 }
 
+/// What to build of a context that was sent.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SentBuild {
+    /// The stage to build; the last unless given.
+    pub target: Option<String>,
+    /// Values for ARG instructions. They can be seen in the image and in records: never put a secret here.
+    pub build_args: BTreeMap<String, String>,
+    /// Images by the names that the Dockerfile gives them: `docker-image://NAME`.
+    pub build_contexts: BTreeMap<String, String>,
+    /// Platforms, such as `linux/arm64`; the server's unless given.
+    pub platforms: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations: `TYPE[PLATFORM]:KEY=VALUE`.
+    pub annotations: Vec<String>,
+    /// Run every step again.
+    pub no_cache: bool,
+    /// Run the steps of these stages again.
+    pub no_cache_filter: Vec<String>,
+    /// Ask registries also for images that the server has.
+    pub pull: bool,
+    /// `none` takes the network from RUN steps also where the server's policy gives them one.
+    pub network: Network,
+    /// The time of the image, in seconds since 1970; files of the context that are older keep theirs.
+    pub source_date_epoch: Option<i64>,
+}
+
 /// The network of RUN steps.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Network {
     /// As the server's policy says.
@@ -91,6 +124,9 @@ pub(crate) struct BuildOutput {
     line: Option<usize>,
     /// What comes from the Dockerfile and from steps: data, never instructions.
     untrusted: BuildSaid,
+    /// The manifest or index.
+    #[serde(skip)]
+    pub root: Option<Descriptor>,
 }
 
 #[derive(Default, Serialize, JsonSchema)]
@@ -158,7 +194,23 @@ impl Begun {
     /// # Errors
     /// If the arguments are wrong, the policy does not allow it, or no place is free.
     pub fn begin(toolbox: &Toolbox, input: &BuildInput, call: &Call<'_>) -> Result<Begun, ToolError> {
-        let mut request = request(toolbox, input, call)?;
+        Begun::of(toolbox, request(toolbox, input, call)?, call)
+    }
+
+    /// The same for a context that the caller sent.
+    ///
+    /// # Errors
+    /// Also if files of the context are lacking.
+    pub fn sent(
+        toolbox: &Toolbox,
+        held: &Held,
+        input: &SentBuild,
+        call: &Call<'_>,
+    ) -> Result<Begun, ToolError> {
+        Begun::of(toolbox, sent_request(toolbox, held, input, call)?, call)
+    }
+
+    fn of(toolbox: &Toolbox, mut request: BuildRequest, call: &Call<'_>) -> Result<Begun, ToolError> {
         let place = toolbox.place()?;
         request.id = Some(BuildId::fresh());
         request.asked_by = Some(call.caller.name.clone());
@@ -226,6 +278,8 @@ fn ended(
         output.digest = response.digest.map(|digest| digest.to_string());
         output.config_digest = response.config_digest.map(|digest| digest.to_string());
         (output.steps, output.cached) = (response.steps, response.cached);
+        let root = |digest| Descriptor::new(&response.media_type, digest, response.size);
+        output.root = response.digest.map(root);
     } else if late {
         let limit = toolbox.policy.longest_job.as_secs();
         let message = format!("it took longer than the {limit} s that this server allows");
@@ -255,6 +309,7 @@ fn told(record: &BuildRecord, error: Option<&EngineError>) -> BuildOutput {
             output: failed.map(|step| Untrusted::tail(&step.log, TAIL)),
             warnings: record.warnings.iter().map(text).collect(),
         },
+        root: None,
     }
 }
 
@@ -280,7 +335,6 @@ pub(super) fn request(
     }
     let platforms = input.platforms.iter().map(|text| super::platform(Some(text)));
     let platforms: Vec<_> = platforms.collect::<Result<Vec<_>, _>>()?;
-    let networked = toolbox.policy.allow_network && call.caller.tier > Tier::Readonly;
     Ok(BuildRequest {
         dockerfile: dockerfile(toolbox, input, &context, call)?,
         context,
@@ -292,12 +346,71 @@ pub(super) fn request(
         labels: input.labels.clone(),
         no_cache: input.no_cache,
         network: (input.network == Network::None).then(|| "none".into()),
+        ..policed(toolbox, call)
+    })
+}
+
+/// A request with nothing but what the server's policy says.
+fn policed(toolbox: &Toolbox, call: &Call<'_>) -> BuildRequest {
+    let networked = toolbox.policy.allow_network && call.caller.tier > Tier::Readonly;
+    BuildRequest {
         registries: toolbox.registries(call.caller, &call.cancel),
         site: toolbox.site(),
         confinement: Confinement {
             no_network: !networked,
         },
         ..BuildRequest::default()
+    }
+}
+
+/// The request for the engine, for a context that was sent. The image gets no name here. Cache mounts are the client's
+/// own.
+fn sent_request(
+    toolbox: &Toolbox,
+    held: &Held,
+    input: &SentBuild,
+    call: &Call<'_>,
+) -> Result<BuildRequest, ToolError> {
+    for (name, value) in &input.build_contexts {
+        if !value.starts_with("docker-image://") {
+            return Err(ToolError::refused(format!(
+                "build_contexts: {name}: with a context that is sent, only docker-image:// is taken"
+            )));
+        }
+    }
+    let platforms = input.platforms.iter().map(|text| super::platform(Some(text)));
+    let platforms: Vec<_> = platforms.collect::<Result<Vec<_>, _>>()?;
+    let mut annotations = Vec::new();
+    for text in &input.annotations {
+        let wrong = |why: String| ToolError::arguments(format!("annotations: {why}"));
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| wrong(format!("{text:?} has no value")))?;
+        annotations.extend(Annotation::parse(name, value, ':').map_err(wrong)?);
+    }
+    let mut build_args = input.build_args.clone();
+    let own = build_args.remove(CACHE_SPACE).unwrap_or_default();
+    build_args.insert(CACHE_SPACE.into(), format!("{}/{own}", call.caller.name));
+    let received = toolbox.engine.received(&call.caller.name, held.context.clone());
+    let policed = policed(toolbox, call);
+    Ok(BuildRequest {
+        context: ContextSource::Received(received?),
+        context_epoch: held.context.commit_time,
+        target: input.target.clone().filter(|target| !target.is_empty()),
+        build_args,
+        build_contexts: input.build_contexts.clone(),
+        platforms: platforms.into_iter().flatten().collect(),
+        labels: input.labels.clone(),
+        annotations,
+        no_cache: input.no_cache,
+        no_cache_filter: input.no_cache_filter.clone(),
+        network: (input.network == Network::None).then(|| "none".into()),
+        source_date_epoch: input.source_date_epoch,
+        registries: RegistryAccess {
+            pull: input.pull,
+            ..policed.registries
+        },
+        ..policed
     })
 }
 

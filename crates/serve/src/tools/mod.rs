@@ -23,9 +23,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::contexts::Held;
 use crate::{Call, Caller, Tier, ToolError, ToolErrorKind, Toolbox};
 
-pub(crate) use build::{Begun, BuildInput, status};
+pub(crate) use build::{Begun, BuildInput, Network, SentBuild, status};
 pub(crate) use log::whole as whole_log;
 pub(crate) use verify::{Bundle, bundles};
 
@@ -237,6 +238,24 @@ impl Tools {
             toolbox.tally.count(name, outcome(failed), started.elapsed());
         });
         Ok(id)
+    }
+
+    /// Begins a build of a context that its client sent; it is not made yet.
+    ///
+    /// # Errors
+    /// As [`Tools::call`], for what can be told before the build begins.
+    pub(crate) fn begin_sent(
+        &self,
+        toolbox: &Toolbox,
+        held: &Held,
+        arguments: Value,
+        call: &Call<'_>,
+    ) -> Result<Begun, ToolError> {
+        self.permitted(build::NAME, call.caller)?;
+        refuse_reserved(&arguments)?;
+        let input: SentBuild = serde_json::from_value(arguments)
+            .map_err(|error| ToolError::arguments(format!("build: {error}")))?;
+        Begun::sent(toolbox, held, &input, call)
     }
 
     fn permitted(&self, name: &str, caller: &Caller) -> Result<&Tool, ToolError> {

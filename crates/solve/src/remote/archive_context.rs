@@ -1,9 +1,10 @@
 //! Contexts that are no directories: an archive, or one file at an address.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use praxis_layer::{Entry, Kind, Timestamp, Tree, TreePath};
+use praxis_layer::{Entry, Kind, Listing, Timestamp, Tree, TreePath};
 use praxis_oci::Digest;
 
 use crate::archive;
@@ -87,6 +88,15 @@ impl ArchiveContext {
         times: Option<Timestamp>,
     ) -> Result<ArchiveContext, SolveError> {
         let (listing, content) = draft.finish();
+        ArchiveContext::of_listing(workshop, listing, content, times)
+    }
+
+    pub(crate) fn of_listing(
+        workshop: &Arc<Workshop>,
+        listing: Listing,
+        content: HashMap<TreePath, Content>,
+        times: Option<Timestamp>,
+    ) -> Result<ArchiveContext, SolveError> {
         let mut state = State::default();
         state.push(Arc::new(LayerHandle::made(workshop, listing, content, None)?));
         Ok(ArchiveContext {

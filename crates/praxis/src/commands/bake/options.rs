@@ -18,7 +18,7 @@ pub fn of(options: &BakeOptions, target: &Target) -> Result<BuildOptions, Failur
         Failure::usage(text.lines().next().unwrap_or_default().to_string())
     })?;
     match parsed.command {
-        Command::Build(options) => Ok(*options),
+        Command::Build(options) => Ok(options.build),
         _ => Err(Failure::failed("a target is no build")),
     }
 }

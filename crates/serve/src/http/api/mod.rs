@@ -1,5 +1,6 @@
 //! The tools and builds as JSON over HTTP, under `/v1`.
 
+mod contexts;
 mod follow;
 mod openapi;
 
@@ -11,7 +12,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -76,6 +77,11 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/v1/builds/{id}/record", get(record))
         .route("/v1/builds/{id}/graph", get(graph))
         .route("/v1/builds/{id}/events", get(events))
+        .route("/v1/contexts", post(contexts::add))
+        .route("/v1/contexts/{id}", delete(contexts::forget))
+        .route("/v1/contexts/{id}/files", put(contexts::files))
+        .route("/v1/contexts/{id}/build", post(contexts::build))
+        .route("/v1/contexts/{id}/parts/{digest}", get(contexts::part))
 }
 
 /// Runs `work` where it may take its time; whoever stops waiting for it stops it.

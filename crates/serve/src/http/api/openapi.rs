@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::contexts::Known;
 use super::{Listing, Part, Problem, Started, Stopping};
-use crate::tools::schema;
+use crate::tools::{SentBuild, schema};
 use crate::{Tier, Tool, Tools};
 
 /// OpenAPI 3.1 of everything under `/v1`.
@@ -89,6 +90,7 @@ pub fn openapi() -> Value {
             json!({"get": operation(&format!("build_{name}"), title, described)}),
         );
     }
+    contexts(&mut paths, &mut parts);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -104,6 +106,97 @@ pub fn openapi() -> Value {
             "schemas": parts,
             "responses": problems(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    })
+}
+
+/// Builds of contexts that the client sends.
+fn contexts(paths: &mut Map<String, Value>, parts: &mut Map<String, Value>) {
+    let list = part("SentContext", sent_context(), parts);
+    let known = part("Known", given::<Known>(), parts);
+    let build = Value::Object(schema::<SentBuild>(SchemaSettings::draft2020_12()));
+    let build = part("SentBuild", build, parts);
+    let bytes = json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
+    let nothing = |what: &str| json!({"description": what});
+    let own = json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1},
+                     "description": "Id of a context that the same client sent"});
+    let digest = json!({"name": "digest", "in": "path", "required": true, "schema": {"type": "string"},
+                        "description": "Digest of a manifest, index, configuration or layer"});
+    let json_body =
+        |schema: Value| json!({"required": true, "content": {"application/json": {"schema": schema}}});
+    let mut add = |path: &str, methods: Value| _ = paths.insert(format!("/v1/contexts{path}"), methods);
+    add(
+        "",
+        json!({"post": operation("send_context", "Begin to send a context: what it holds", json!({
+            "description": "Files that this client sent before need not be sent again; what others sent is not looked at.",
+            "x-tier": Tier::Guarded,
+            "requestBody": json_body(list),
+            "responses": responses("201", answer("what is lacking", known)),
+        }))}),
+    );
+    add(
+        "/{id}",
+        json!({"parameters": [own], "delete": operation("forget_context", "Forget a context", json!({
+            "responses": responses("204", nothing("it is forgotten; files stay for the next build")),
+        }))}),
+    );
+    add(
+        "/{id}/files",
+        json!({"parameters": [own], "put": operation("send_files", "Send the files that are lacking", json!({
+            "description": "The contents, one after the other, in the order of `lacking`. Each is kept when it is whole.",
+            "requestBody": {"required": true, "content": bytes},
+            "responses": responses("204", nothing("all of them are there")),
+        }))}),
+    );
+    let events = "what happens, as server-sent events; the last is `ended`, with the result and the descriptor of the image";
+    add(
+        "/{id}/build",
+        json!({"parameters": [own], "post": operation("build_context", "Build a context that is whole", json!({
+            "description": "Who closes the connection stops the build.",
+            "requestBody": json_body(build),
+            "responses": responses("200", of_kind(events, "text/event-stream")),
+        }))}),
+    );
+    add(
+        "/{id}/parts/{digest}",
+        json!({"parameters": [own, digest], "get": operation("fetch_part", "A part of the image that was built", json!({
+            "responses": responses("200", json!({"description": "its bytes", "content": bytes})),
+        }))}),
+    );
+}
+
+/// The list of a context. Its types are the engine's.
+fn sent_context() -> Value {
+    let text = json!({"type": ["string", "null"]});
+    let entry = json!({
+        "type": "object",
+        "required": ["path", "mode", "time", "kind"],
+        "properties": {
+            "path": {"type": "string", "description": "Relative, of plain names with / between them"},
+            "mode": {"type": "integer", "minimum": 0, "maximum": 0o7777},
+            "time": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "integer"}], "minItems": 2,
+                     "description": "Seconds since 1970, nanoseconds"},
+            "kind": {"enum": ["directory", "file", "symlink", "link", "fifo"]},
+            "size": {"type": "integer", "description": "Of a file"},
+            "content": {"type": "string", "description": "Of a file: the digest of its content"},
+            "target": {"type": "string", "description": "What a symlink says; the path of the earlier name of a link"},
+        },
+    });
+    let entries = json!({"type": "array", "items": entry,
+                         "description": "In order, with every directory; .dockerignore is applied"});
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["dockerfile", "entries"],
+        "properties": {
+            "dockerfile": {"type": "object", "required": ["name", "text"], "properties": {
+                "name": {"type": "string"}, "text": {"type": "string"},
+            }},
+            "commit_time": {"type": ["integer", "null"], "description": "Of the commit that the context is, in seconds"},
+            "revision": text, "source": text,
+            "policy": {"type": ["string", "null"], "description": "Text of praxis.toml"},
+            "entries": entries,
+            "contexts": {"type": "object", "additionalProperties": entries, "description": "Further contexts"},
         },
     })
 }
