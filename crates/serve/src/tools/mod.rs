@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use crate::contexts::Held;
 use crate::{Call, Caller, Tier, ToolError, ToolErrorKind, Toolbox};
 
-pub(crate) use build::{Begun, BuildInput, Network, SentBuild, status};
+pub(crate) use build::{Begun, BuildInput, BuildOutput, Network, SentBuild, status};
 pub(crate) use log::whole as whole_log;
 pub(crate) use verify::{Bundle, bundles};
 
@@ -210,7 +210,7 @@ impl Tools {
         arguments: Value,
         caller: &Caller,
     ) -> Result<String, ToolError> {
-        let tool = self.permitted("build", caller)?;
+        self.permitted(build::NAME, caller)?;
         refuse_reserved(&arguments)?;
         if toolbox.builders.is_some() {
             return Err(ToolError::refused(
@@ -230,14 +230,27 @@ impl Tools {
             },
         )?;
         let id = begun.id().to_string();
-        let (toolbox, name) = (toolbox.clone(), tool.name);
-        std::thread::spawn(move || {
-            let started = Instant::now();
-            let done = begun.finish(&toolbox, &Deaf);
-            let failed = done.as_ref().map(Outcome::failed);
-            toolbox.tally.count(name, outcome(failed), started.elapsed());
-        });
+        let toolbox = toolbox.clone();
+        std::thread::spawn(move || Tools::finish(begun, &toolbox, &Deaf));
         Ok(id)
+    }
+
+    /// Makes a build that began, and counts it.
+    ///
+    /// # Errors
+    /// If there is no record of how it ended.
+    pub(crate) fn finish(
+        begun: Begun,
+        toolbox: &Toolbox,
+        events: &dyn Events,
+    ) -> Result<BuildOutput, ToolError> {
+        let started = Instant::now();
+        let done = begun.finish(toolbox, events);
+        let failed = done.as_ref().map(Outcome::failed);
+        toolbox
+            .tally
+            .count(build::NAME, outcome(failed), started.elapsed());
+        done
     }
 
     /// Begins a build of a context that its client sent; it is not made yet.

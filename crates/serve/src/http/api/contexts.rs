@@ -25,7 +25,7 @@ use crate::http::clients::Client;
 use crate::http::gate::refusal;
 use crate::http::{Shared, body};
 use crate::mcp::StopOnDrop;
-use crate::{Call, ToolError, ToolErrorKind};
+use crate::{Call, ToolError, ToolErrorKind, Tools};
 
 /// Bytes of the list of a context.
 const LARGEST_LIST: usize = 32 << 20;
@@ -47,11 +47,10 @@ pub(super) struct Known {
     bytes: u64,
 }
 
-fn asked(shared: &Shared, client: &Client, id: &str) -> Result<Arc<Held>, Response> {
+fn asked(shared: &Shared, client: &Client, id: &str) -> Result<Arc<Held>, ToolError> {
     let caller = client.caller();
-    let permitted = permit(&shared.toolbox, &caller);
-    let found = permitted.and_then(|()| shared.toolbox.contexts.find(&caller, id));
-    found.map_err(|error| problem(&error))
+    permit(&shared.toolbox, &caller)?;
+    shared.toolbox.contexts.find(&caller, id)
 }
 
 /// Takes the list of a context.
@@ -71,8 +70,13 @@ pub(super) async fn add(
         Err(response) => return response,
     };
     let added = apart(&shared, move |shared, _| {
-        let context: SentContext = serde_json::from_slice(&bytes)
-            .map_err(|error| ToolError::arguments(format!("the body is no list of a context: {error}")))?;
+        let wrong = |why: String| ToolError::arguments(format!("the body is no list of a context: {why}"));
+        // A list would be taken for the fields in their order.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(wrong("it has to be a JSON object".into()));
+        }
+        let context: SentContext =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
         shared.toolbox.contexts.add(&shared.toolbox, &caller, context)
     });
     match added.await {
@@ -101,7 +105,7 @@ pub(super) async fn forget(
             shared.toolbox.contexts.forget(&held);
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(response) => response,
+        Err(error) => problem(&error),
     }
 }
 
@@ -114,11 +118,11 @@ pub(super) async fn files(
 ) -> Response {
     let held = match asked(&shared, &client, &id) {
         Ok(held) => held,
-        Err(response) => return response,
+        Err(error) => return problem(&error),
     };
     let expected: u64 = held.lacking().iter().map(|(_, size)| size).sum();
-    if let Err(response) = fits(request.headers(), expected) {
-        return response;
+    if let Err((status, why)) = fits(request.headers(), expected) {
+        return refusal(status, &why);
     }
     let (sender, receiver) = mpsc::channel(8);
     let patience = shared.limits.body;
@@ -134,20 +138,20 @@ pub(super) async fn files(
     }
 }
 
-fn fits(headers: &HeaderMap, expected: u64) -> Result<(), Response> {
+fn fits(headers: &HeaderMap, expected: u64) -> Result<(), (StatusCode, String)> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if kind != Some("application/octet-stream") {
         let why = "the Content-Type has to be application/octet-stream";
-        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
     }
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     match length == Some(expected) {
         true => Ok(()),
-        false => Err(refusal(
+        false => Err((
             StatusCode::BAD_REQUEST,
-            &format!("the files that are lacking are {expected} bytes"),
+            format!("the files that are lacking are {expected} bytes"),
         )),
     }
 }
@@ -206,7 +210,7 @@ pub(super) async fn build(
 ) -> Response {
     let held = match asked(&shared, &client, &id) {
         Ok(held) => held,
-        Err(response) => return response,
+        Err(error) => return problem(&error),
     };
     let arguments = match super::arguments(&shared, request).await {
         Ok(arguments) => arguments,
@@ -233,7 +237,7 @@ pub(super) async fn build(
     let (told, toolbox) = (line.clone(), shared.toolbox.clone());
     std::thread::spawn(move || {
         let ending = Hang(&told);
-        let done = begun.finish(&toolbox, &*told);
+        let done = Tools::finish(begun, &toolbox, &*told);
         let last = match done {
             Ok(output) => {
                 let image = output.root.clone();
@@ -356,7 +360,7 @@ pub(super) async fn part(
 ) -> Response {
     let held = match asked(&shared, &client, &id) {
         Ok(held) => held,
-        Err(response) => return response,
+        Err(error) => return problem(&error),
     };
     let opened = apart(&shared, move |shared, _| {
         let digest: Digest = digest

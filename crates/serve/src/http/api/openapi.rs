@@ -131,13 +131,13 @@ fn contexts(paths: &mut Map<String, Value>, parts: &mut Map<String, Value>) {
             "description": "Files that this client sent before need not be sent again; what others sent is not looked at.",
             "x-tier": Tier::Guarded,
             "requestBody": json_body(list),
-            "responses": responses("201", answer("what is lacking", known)),
+            "responses": responses("201", answer("what is lacking", known), &WITH_BODY),
         }))}),
     );
     add(
         "/{id}",
         json!({"parameters": [own], "delete": operation("forget_context", "Forget a context", json!({
-            "responses": responses("204", nothing("it is forgotten; files stay for the next build")),
+            "responses": responses("204", nothing("it is forgotten; files stay for the next build"), &[]),
         }))}),
     );
     add(
@@ -145,7 +145,7 @@ fn contexts(paths: &mut Map<String, Value>, parts: &mut Map<String, Value>) {
         json!({"parameters": [own], "put": operation("send_files", "Send the files that are lacking", json!({
             "description": "The contents, one after the other, in the order of `lacking`. Each is kept when it is whole.",
             "requestBody": {"required": true, "content": bytes},
-            "responses": responses("204", nothing("all of them are there")),
+            "responses": responses("204", nothing("all of them are there"), &WITH_BODY),
         }))}),
     );
     let events = "what happens, as server-sent events; the last is `ended`, with the result and the descriptor of the image";
@@ -154,13 +154,13 @@ fn contexts(paths: &mut Map<String, Value>, parts: &mut Map<String, Value>) {
         json!({"parameters": [own], "post": operation("build_context", "Build a context that is whole", json!({
             "description": "Who closes the connection stops the build.",
             "requestBody": json_body(build),
-            "responses": responses("200", of_kind(events, "text/event-stream")),
+            "responses": responses("200", of_kind(events, "text/event-stream", &json!({"type": "string"})), &WITH_BODY),
         }))}),
     );
     add(
         "/{id}/parts/{digest}",
         json!({"parameters": [own, digest], "get": operation("fetch_part", "A part of the image that was built", json!({
-            "responses": responses("200", json!({"description": "its bytes", "content": bytes})),
+            "responses": responses("200", json!({"description": "its bytes", "content": bytes}), &[]),
         }))}),
     );
 }
@@ -309,7 +309,7 @@ const REFUSALS: [(&str, &str); 12] = [
     ("503", "this server is about to end"),
     ("408", "the body did not come in time"),
     ("413", "the body is too large"),
-    ("415", "the body is no application/json"),
+    ("415", "the body is of another type"),
 ];
 
 /// Those that only a request with a body gets.
