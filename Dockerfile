@@ -1,7 +1,7 @@
 # praxis in an image of its own. The digests name the bases that bases/*.lock describe; scripts/own-image builds them.
 
 # localhost/praxis/rust:forky
-FROM localhost/praxis/rust:forky@sha256:b3af2d1cc722139bbbdded6cf50f66f4782c64355d488f2071ea2d7d3c14ede1 AS builder
+FROM localhost/praxis/rust:forky@sha256:9db3a8c168a0e52f2a689c08ff45e376aedb245ddd0e63863aa65234ddb85e16 AS builder
 ENV CARGO_HOME=/var/cache/cargo \
     CARGO_TERM_COLOR=never \
     CARGO_INCREMENTAL=0
@@ -12,21 +12,21 @@ COPY crates crates
 # stage alone, for the variants: a cache of it would make the binary depend on builds before.
 RUN --mount=type=cache,id=praxis-cargo,target=/var/cache/cargo <<EOF
 set -eu
-cargo build --release --locked --package praxis
+cargo auditable build --release --locked --package praxis
 install -D --mode=0755 target/release/praxis /out/praxis
 EOF
 
 FROM builder AS builder-tsa
 RUN --mount=type=cache,id=praxis-cargo,target=/var/cache/cargo <<EOF
 set -eu
-cargo build --release --locked --package praxis --features tsa
+cargo auditable build --release --locked --package praxis --features tsa
 install -D --mode=0755 target/release/praxis /out/praxis
 EOF
 
 FROM builder AS builder-postgres
 RUN --mount=type=cache,id=praxis-cargo,target=/var/cache/cargo <<EOF
 set -eu
-cargo build --release --locked --package praxis --features postgres
+cargo auditable build --release --locked --package praxis --features postgres
 install -D --mode=0755 target/release/praxis /out/praxis
 EOF
 
