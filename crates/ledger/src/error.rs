@@ -47,10 +47,21 @@ impl LedgerError {
         path: &'a Path,
         action: &'static str,
     ) -> impl FnOnce(rusqlite::Error) -> LedgerError + 'a {
-        move |source| LedgerError::Database {
-            place: path.display().to_string(),
-            action,
-            source: source.into(),
+        move |source| {
+            let unfinished = source
+                .sqlite_error()
+                .is_some_and(|it| it.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK);
+            LedgerError::Database {
+                place: path.display().to_string(),
+                action,
+                source: match unfinished {
+                    true => UNFINISHED.into(),
+                    false => source.into(),
+                },
+            }
         }
     }
 }
+
+const UNFINISHED: &str =
+    "a write was cut short, and has to be taken back first by a user who may write there: praxis ledger log";

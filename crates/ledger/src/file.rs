@@ -26,12 +26,17 @@ impl LedgerFile {
         LedgerFile::on(path, connection)
     }
 
-    /// Opens the file for reading; nothing if there is none.
+    /// Opens the file for reading; nothing if there is none. No row can be written, but what a process that was killed had
+    /// half written is taken back, which needs the right to write.
     pub fn open_to_read(path: &Path) -> Result<Option<(LedgerFile, String)>, LedgerError> {
         if path.symlink_metadata().is_err() {
             return Ok(None);
         }
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | STRICT)?;
+        // SQLite opens it for reading alone where this process may not write.
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | STRICT)?;
+        connection
+            .pragma_update(None, "query_only", true)
+            .map_err(LedgerError::database(path, "open the ledger"))?;
         match version(path, &connection)? {
             0 => Ok(None),
             _ => LedgerFile::on(path, connection).map(Some),

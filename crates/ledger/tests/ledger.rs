@@ -46,6 +46,35 @@ fn faults(path: &Path, checkpoints: &[Checkpoint]) -> Vec<(Option<u64>, String)>
         .collect()
 }
 
+/// A copy of the ledger as it is when a process is killed that has written a part of the file.
+fn cut_short(path: &Path, copy: &Path) {
+    let writer = rusqlite::Connection::open(path).unwrap();
+    writer
+        .execute_batch(
+            "PRAGMA cache_size = 1; BEGIN IMMEDIATE; CREATE TABLE half (written);
+             WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 500)
+             INSERT INTO half SELECT randomblob(2000) FROM many;",
+        )
+        .unwrap();
+    let journal = |path: &Path| format!("{}-journal", path.display());
+    std::fs::copy(path, copy).unwrap();
+    std::fs::copy(journal(path), journal(copy)).unwrap();
+}
+
+#[test]
+fn what_a_killed_process_had_half_written_is_taken_back_by_who_only_reads() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, copy) = (place.path().join("ledger"), place.path().join("copy"));
+    filled(&path, 12);
+    cut_short(&path, &copy);
+    let size = || std::fs::metadata(&copy).unwrap().len();
+    assert!(size() > 500_000, "{}", size());
+    let ledger = Ledger::open_to_read(&copy).unwrap().unwrap();
+    assert_eq!(ledger.records().unwrap().len(), 12);
+    assert_eq!(ledger.verify(&[]).unwrap().faults.len(), 0);
+    assert!(size() < 500_000, "{}", size());
+}
+
 #[test]
 fn what_was_written_is_read_again_by_another_process() {
     let place = tempfile::tempdir().unwrap();
