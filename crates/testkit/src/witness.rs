@@ -21,6 +21,8 @@ pub enum Lie {
     None,
     /// It answers 503.
     Silent,
+    /// It answers 503 to what would be more than so many entries.
+    Full(usize),
     /// The entry that it gives is the first of the log.
     OtherEntry,
     /// The body says another digest.
@@ -128,10 +130,14 @@ fn entered(state: &mut State, place: &Path, request: &WebRequest) -> Result<Valu
     let asked: Value = serde_json::from_slice(&request.body).map_err(|_| 400u16)?;
     let body = body(&asked["hashedRekordRequestV002"], place)?;
     let index = state.bodies.iter().position(|one| *one == body);
-    let index = index.unwrap_or_else(|| {
-        state.bodies.push(body);
-        state.bodies.len() - 1
-    });
+    let index = match (index, state.lie) {
+        (Some(index), _) => index,
+        (None, Lie::Full(size)) if state.bodies.len() >= size => return Err(503),
+        (None, _) => {
+            state.bodies.push(body);
+            state.bodies.len() - 1
+        }
+    };
     Ok(entry(state, state.lie, index))
 }
 

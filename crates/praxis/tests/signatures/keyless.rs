@@ -85,6 +85,16 @@ impl Identified {
             .good(&[&["sign", image][..], &words(&self.identity())].concat());
     }
 
+    /// What another image is refused with, signed with such a certificate.
+    pub fn refused_with(&self, number: u8, options: CertifierOptions) -> String {
+        self.certifier.set(options);
+        self.place.write("app/file", &number.to_string());
+        let image = format!("app:{number}");
+        self.place.build(&image);
+        self.sign(&image);
+        self.refused(&image, WORKFLOW, ISSUER)
+    }
+
     pub fn refused(&self, image: &str, name: &str, issuer: &str) -> String {
         self.place.bad(&verify(image, name, issuer))
     }
@@ -222,16 +232,12 @@ fn certificates_that_are_not_believed() {
 
     // Certificates that had ended when they were used, or are for something else.
     for (number, usage, days) in [(2, "codeSigning", -1), (3, "serverAuth", 1)] {
-        here.certifier.set(CertifierOptions {
+        let options = CertifierOptions {
             days,
             usage: usage.into(),
             ..CertifierOptions::default()
-        });
-        here.place.write("app/file", &number.to_string());
-        let image = format!("app:{number}");
-        here.place.build(&image);
-        here.sign(&image);
-        let said = here.refused(&image, WORKFLOW, ISSUER);
+        };
+        let said = here.refused_with(number, options);
         assert!(said.contains("it is not believed for 20"), "{said}");
     }
 }

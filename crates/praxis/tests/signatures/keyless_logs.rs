@@ -167,6 +167,14 @@ fn a_key_signs_into_a_log_too() {
     let (times, log) = (here.times(), here.log());
     let sealed = [words(&times), words(&log)].concat();
     here.place.good(&[&key[..], &words(&times)].concat());
+    // One of two keys has to be in the log, as a policy says.
+    here.place.write(
+        "policy/praxis.toml",
+        "[verify]\ntrusted-root = \"../root.json\"\nkeys = [\"../other.pub\", { file = \"../own.pub\", require-log = true }]\n",
+    );
+    let policy = ["verify", "app:1", "--policy", "policy"];
+    let said = here.place.bad(&policy);
+    assert!(said.contains("no log has it"), "{said}");
     // What the log has not is signed again; what it has stays.
     let said = here.place.good(&[&key[..], &sealed].concat());
     assert!(said.contains("  signed: "), "{said}");
@@ -184,12 +192,7 @@ fn a_key_signs_into_a_log_too() {
     here.place.good(&[&asked[..], &["own.pub"]].concat());
     let said = here.place.bad(&[&asked[..], &["other.pub"]].concat());
     assert!(said.contains("signed with another key"), "{said}");
-    // One of two keys has to be in the log, as a policy says.
-    here.place.write(
-        "policy/praxis.toml",
-        "[verify]\ntrusted-root = \"../root.json\"\nkeys = [\"../other.pub\", { file = \"../own.pub\", require-log = true }]\n",
-    );
-    here.place.good(&["verify", "app:1", "--policy", "policy"]);
+    here.place.good(&policy);
 
     let registry = here.place.registry();
     let name = format!("{}/app", registry.authority());
@@ -241,6 +244,41 @@ fn what_a_log_must_not_answer() {
 }
 
 #[test]
+fn a_log_that_stops_half_way_leaves_nothing() {
+    let here = Identified::new();
+    here.place.build("app:1");
+    let registry = here.place.registry();
+    let name = format!("{}/app:1", registry.authority());
+    here.place.good(&["copy", "app:1", &format!("docker://{name}")]);
+    let there = format!("docker://{name}");
+    let identity = here.identity();
+    let attest = [
+        "attest",
+        &there,
+        "--content",
+        "app:1",
+        "--type",
+        "spdx",
+        "--type",
+        "cyclonedx",
+    ];
+    let attest = [&attest[..], &words(&identity)].concat();
+    here.witness.lie(Lie::Full(1));
+    let said = here.place.bad(&attest);
+    assert!(said.contains("the log of signatures: "), "{said}");
+    assert_eq!(here.witness.size(), 1);
+    let listed = |count: usize| {
+        let listed = here.place.good(&["referrers", "list", &name, "--json"]);
+        let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+        assert_eq!(listed.len(), count);
+    };
+    listed(0);
+    here.witness.lie(Lie::None);
+    here.place.good(&attest);
+    listed(2);
+}
+
+#[test]
 fn row_69_certificates_that_their_log_did_not_see() {
     let here = Identified::new();
     here.place.build("app:0");
@@ -258,15 +296,11 @@ fn row_69_certificates_that_their_log_did_not_see() {
         ),
         (3, CertificateLog::Nothing, "there is none"),
     ] {
-        here.certifier.set(CertifierOptions {
+        let options = CertifierOptions {
             log,
             ..CertifierOptions::default()
-        });
-        here.place.write("app/file", &number.to_string());
-        let image = format!("app:{number}");
-        here.place.build(&image);
-        here.sign(&image);
-        let said = here.refused(&image, WORKFLOW, ISSUER);
+        };
+        let said = here.refused_with(number, options);
         assert!(
             said.contains("the certificate's log timestamp: ") && said.contains(why),
             "{log:?}: {said}"

@@ -144,3 +144,40 @@ fn read(mut bytes: &[u8]) -> Option<Vec<Timestamp>> {
     }
     bytes.is_empty().then_some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(bytes: &[u8]) -> Vec<u8> {
+        [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
+    }
+
+    #[test]
+    fn lists_are_read_whole_or_not_at_all() {
+        let one = [
+            &[0][..],
+            &[7; 32],
+            &[0, 0, 1, 2, 3, 4, 5, 6],
+            &counted(b"x"),
+            &[4, 3],
+            &counted(b"signature"),
+        ];
+        let later = counted(&[1, 2, 3]);
+        let list = counted(&[later, counted(&one.concat())].concat());
+        let found = read(&list).unwrap();
+        assert_eq!(found.len(), 1, "one of a later version is passed over");
+        assert_eq!((found[0].log, found[0].milliseconds), ([7; 32], 0x0102_0304_0506));
+        assert_eq!(
+            (&found[0].extensions[..], &found[0].signature[..]),
+            (&b"x"[..], &b"signature"[..])
+        );
+        for end in 0..list.len() {
+            assert!(read(&list[..end]).is_none(), "{end} bytes");
+        }
+        assert!(read(&[&list[..], &[0]].concat()).is_none());
+        // A signature that is followed by something else.
+        let long = counted(&counted(&[&one.concat()[..], &[0]].concat()));
+        assert!(read(&long).is_none());
+    }
+}

@@ -65,16 +65,20 @@ impl Small {
     }
 }
 
+fn signature<'a>(key: &'a PrivateKey, bytes: &'a [u8]) -> LoggedSignature<'a> {
+    LoggedSignature {
+        message: b"message",
+        payload: b"payload",
+        signature: bytes,
+        by: LoggedBy::Key(key.public_key()),
+    }
+}
+
 #[test]
 fn a_log_whose_key_is_ed25519() {
     let (log, other, key) = (Small::new(), Small::new(), PrivateKey::generate());
     let bytes = key.sign(b"message").unwrap();
-    let signature = LoggedSignature {
-        message: b"message",
-        payload: b"payload",
-        signature: &bytes,
-        by: LoggedBy::Key(key.public_key()),
-    };
+    let signature = signature(&key, &bytes);
     let entry = log.entry(("hashedrekord", "0.0.2"), NAME, 0, &body(&signature));
     assert_eq!(log.verified(&entry, &signature), Ok(0));
     let certified = LoggedSignature {
@@ -111,12 +115,7 @@ fn a_log_whose_key_is_ed25519() {
 fn entries_of_the_first_version_are_read() {
     let (log, key) = (Small::new(), PrivateKey::generate());
     let bytes = key.sign(b"message").unwrap();
-    let signature = LoggedSignature {
-        message: b"message",
-        payload: b"payload",
-        signature: &bytes,
-        by: LoggedBy::Key(key.public_key()),
-    };
+    let signature = signature(&key, &bytes);
     let body = |payload: &[u8], signature: &[u8], verifier: &str| {
         let hash = |bytes: &[u8]| json!({"algorithm": "sha256", "value": Digest::of(bytes).hex()});
         json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {
