@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use praxis_layer::Ownership;
 use praxis_ledger::Books;
-use praxis_solve::Workplace;
+use praxis_solve::{Pull, Workplace};
 use praxis_store::{CollectOptions, CollectReport, Store, Usage, VerifyReport};
 
 use crate::EngineError;
@@ -51,7 +51,7 @@ impl Engine {
             named: Default::default(),
             promised: Default::default(),
             remote: None,
-            pull: false,
+            pull: Pull::Missing,
             turns: Default::default(),
         }
     }

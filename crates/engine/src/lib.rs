@@ -89,7 +89,7 @@ pub use praxis_sign::{
     Stamp, StampVerifier, Zeroizing,
 };
 pub use praxis_solve::{
-    CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, StepBounds, StepInfo,
+    CacheMode, ErrorKind, Event, Events, Inspector, LayerInfo, OnError, Pull, StepBounds, StepInfo,
 };
 pub use praxis_store::{BuildId, CollectReport, Damage, Usage, VerifyReport};
 pub use promote::{Approver, PromoteRequest, Verify, promotion, promotion_problems};

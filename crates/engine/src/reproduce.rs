@@ -308,6 +308,7 @@ impl Rebuild<'_> {
                 noted.commit.as_deref(),
             ))),
             "dockerfile" => Ok(ContextSource::Stdin),
+            "sent" => missing("the build context was sent by a client, who has it".into()),
             _ => Err(EngineError::user(
                 "the build context was an archive on standard input, which is not kept",
             )

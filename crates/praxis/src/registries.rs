@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use praxis_engine::RegistryAccess;
+use praxis_engine::{Pull, RegistryAccess};
 use praxis_registry::{CredentialSources, RegistriesFile, RegistryError, Secret, Settings};
 
 use crate::arguments::{BuildOptions, RegistryOptions};
@@ -32,7 +32,7 @@ pub fn access(options: &BuildOptions, surroundings: &Surroundings) -> Result<Reg
     Ok(RegistryAccess {
         settings: settings(&options.registries, surroundings)?,
         offline: options.offline,
-        pull: options.pull,
+        pull: if options.pull { Pull::Names } else { Pull::Missing },
     })
 }
 

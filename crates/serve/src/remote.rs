@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use praxis_engine::{
     Annotation, AnnotationKind, BuildRequest, BuildResponse, Engine, EngineError, ErrorKind, Event, Events,
-    Output, OutputKind, Parcel,
+    Output, OutputKind, Parcel, Pull,
 };
 use praxis_oci::{Descriptor, Digest, Platform};
 use praxis_registry::{
@@ -469,7 +469,7 @@ fn arguments(request: &BuildRequest) -> SentBuild {
         annotations: request.annotations.iter().map(annotation).collect(),
         no_cache: request.no_cache,
         no_cache_filter: request.no_cache_filter.clone(),
-        pull: request.registries.pull,
+        pull: request.registries.pull != Pull::Missing,
         network: match request.network.as_deref() {
             Some("none") => Network::None,
             _ => Network::Default,

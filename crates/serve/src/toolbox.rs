@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use praxis_engine::{BuildRecord, Engine, Events, RegistryAccess, Site};
+use praxis_engine::{BuildRecord, Engine, Events, Pull, RegistryAccess, Site};
 use praxis_registry::{CredentialSources, Settings};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -315,7 +315,7 @@ impl Toolbox {
         RegistryAccess {
             settings,
             offline: caller.tier == Tier::Readonly,
-            pull: false,
+            pull: Pull::Missing,
         }
     }
 }

@@ -54,7 +54,7 @@ pub use export::{
     Destination, ExportKind, ImageSet, RootFileSystem, archive_files, export_files, export_images,
 };
 pub use image::{BuiltImage, ImageSettings, rfc3339};
-pub use images::{NamedContext, RemoteImages};
+pub use images::{NamedContext, Pull, RemoteImages};
 pub use inspector::{Inspector, OnError};
 pub use promise::Promise;
 pub use remote::{

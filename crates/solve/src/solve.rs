@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::crew::{Crew, spawn_deep};
 use crate::event::{Event, Events};
 use crate::files::{self, PreparedCopy};
-use crate::images::{Images, NamedContext, RemoteImages};
+use crate::images::{Images, NamedContext, Pull, RemoteImages};
 use crate::layers::{LayerHandle, Workshop};
 use crate::mounts::{BindMaker, Origins};
 use crate::numbers::{Numbers, origins_of};
@@ -45,7 +45,7 @@ pub struct Workplace {
     /// Images that are not in the store; `None`: there are none.
     pub remote: Option<Arc<dyn RemoteImages>>,
     /// Whether registries are asked also for names that the store has.
-    pub pull: bool,
+    pub pull: Pull,
     /// Shared by all that work at the same time: what one makes, another waits for.
     pub turns: Arc<Turns>,
 }

@@ -19,7 +19,7 @@ pub enum PruneKind {
     /// Cache mounts.
     #[serde(rename = "exec.cachemount")]
     CacheMount,
-    /// What is remembered of contexts.
+    /// What is remembered of contexts, and files of those that clients sent.
     #[serde(rename = "source.local")]
     Local,
 }
@@ -152,8 +152,9 @@ impl Store {
             }));
         }
         if wanted(PruneKind::Local) {
-            let files = files_below(&self.area("contexts")).into_iter();
-            candidates.extend(files.map(|path| {
+            let known = files_below(&self.area("contexts")).into_iter();
+            let known = known.map(|path| (last_used(&path), path));
+            candidates.extend(known.chain(self.sent_files()).map(|(last_used, path)| {
                 Candidate {
                     pruned: Pruned {
                         kind: PruneKind::Local,
@@ -162,7 +163,7 @@ impl Store {
                             .unwrap_or_default()
                             .to_string_lossy()
                             .into_owned(),
-                        last_used: last_used(&path),
+                        last_used,
                         bytes: fs::metadata(&path).map_or(0, |metadata| metadata.len()),
                     },
                     files: vec![path],

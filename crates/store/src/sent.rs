@@ -48,13 +48,19 @@ impl Store {
         }
     }
 
+    /// All files of all clients, with the second since 1970 in which each was last used.
+    pub(crate) fn sent_files(&self) -> impl Iterator<Item = (u64, PathBuf)> + use<> {
+        files_below(&self.area(AREA)).into_iter().map(|path| {
+            let used = fs::symlink_metadata(&path).map_or(0, |metadata| metadata.ctime());
+            (used.try_into().unwrap_or(0), path)
+        })
+    }
+
     /// Removes what no client used within `older_than`, or everything.
     pub(crate) fn sweep_sent(&self, older_than: Option<Duration>, all: bool) {
         let now = SystemTime::now();
-        for path in files_below(&self.area(AREA)) {
-            let used = fs::symlink_metadata(&path).map_or(UNIX_EPOCH, |metadata| {
-                UNIX_EPOCH + Duration::from_secs(metadata.ctime().try_into().unwrap_or(0))
-            });
+        for (used, path) in self.sent_files() {
+            let used = UNIX_EPOCH + Duration::from_secs(used);
             let age = now.duration_since(used).unwrap_or_default();
             if all || older_than.is_some_and(|limit| age > limit) {
                 let _ = fs::remove_file(path);
@@ -205,6 +211,21 @@ mod tests {
         let (_place, store) = store();
         let sent = store.sent("a").unwrap();
         let digest = put(&sent, b"content");
+        let prune = |unused_for| {
+            let kinds = vec![crate::PruneKind::Local];
+            let unused_for = Some(Duration::from_secs(unused_for));
+            let options = crate::PruneOptions {
+                kinds,
+                unused_for,
+                ..Default::default()
+            };
+            store.prune(&options).unwrap();
+        };
+        prune(3600);
+        assert!(sent.has(&digest, 7), "its visible time is not that of its use");
+        prune(0);
+        assert!(!sent.has(&digest, 7));
+        put(&sent, b"content");
         store.sweep_sent(Some(Duration::from_secs(3600)), false);
         assert!(sent.has(&digest, 7));
         store.sweep_sent(None, true);

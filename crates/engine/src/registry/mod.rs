@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use praxis_registry::{RegistryError, Settings};
-use praxis_solve::ErrorKind;
+use praxis_solve::{ErrorKind, Pull};
 
 use crate::EngineError;
 
@@ -36,8 +36,8 @@ pub struct RegistryAccess {
     pub settings: Settings,
     /// Not at all: only what was fetched before.
     pub offline: bool,
-    /// Ask the registry also for images that the store has under their name.
-    pub pull: bool,
+    /// Which images are asked for.
+    pub pull: Pull,
 }
 
 impl RegistryAccess {

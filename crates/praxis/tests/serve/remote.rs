@@ -202,10 +202,7 @@ fn a_build_by_a_server_is_the_build_here() {
         told.contains("deep") && told.contains("RUN ls /all"),
         "what the step prints: {told}"
     );
-    assert_eq!(
-        fs::read(place.path("here.tar")).unwrap(),
-        fs::read(place.path("there.tar")).unwrap()
-    );
+    same_archives(&place);
     assert_eq!(fs::read_to_string(place.path("files/all/left/in")).unwrap(), "in");
     assert!(
         fs::read_to_string(place.path("id"))
@@ -265,10 +262,7 @@ fn times_of_files_are_those_of_this_machine_when_a_time_is_given() {
     );
     there.env("SOURCE_DATE_EPOCH", "1700000000");
     said(there, 0);
-    assert_eq!(
-        fs::read(place.path("here.tar")).unwrap(),
-        fs::read(place.path("there.tar")).unwrap()
-    );
+    same_archives(&place);
 }
 
 /// The last lines, from the error on.
@@ -650,4 +644,181 @@ fn a_server_that_tells_wild_things_breaks_nothing() {
         told.contains("asks for files that are not in the context"),
         "{told}"
     );
+}
+
+/// What was built here and what was built there are the same bytes.
+#[track_caller]
+fn same_archives(place: &Place) {
+    assert_eq!(
+        fs::read(place.path("here.tar")).unwrap(),
+        fs::read(place.path("there.tar")).unwrap()
+    );
+}
+
+#[test]
+fn several_platforms_policy_and_commit_are_as_here() {
+    let place = Place::new();
+    place.write(
+        "app/Dockerfile",
+        "FROM scratch\nARG TARGETARCH\nCOPY . /\nLABEL arch=$TARGETARCH\n",
+    );
+    place.write("app/praxis.toml", "[image]\nset-labels = true\n");
+    place.write("app/.dockerignore", ".git\npraxis.toml\n");
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]);
+        let done = command.arg(place.path("app")).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    git(&["init", "-q"]);
+    git(&["remote", "add", "origin", "https://user:secret@example.org/a.git"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "x", "--date", "2001-02-03T04:05:06Z"]);
+    let server = start(&place);
+    let address = server.address.to_string();
+    let platforms = ["--platform", "linux/amd64,linux/arm64"];
+    let here = local(
+        &place,
+        &[&platforms[..], &["-o", "type=oci,dest=here.tar"]].concat(),
+    );
+    assert!(here.status.success(), "{}", String::from_utf8_lossy(&here.stderr));
+    let there = [
+        &platforms[..],
+        &["-o", "type=oci,dest=there.tar", "-o", "type=local,dest=files"],
+    ]
+    .concat();
+    said(remote(&place, BUILDER, &address, &there), 0);
+    same_archives(&place);
+    assert!(place.path("files/linux_arm64/Dockerfile").is_file());
+    let here = local(&place, &["-t", "app:1", "-o", "type=docker,dest=here.tar"]);
+    assert!(here.status.success());
+    said(
+        remote(
+            &place,
+            BUILDER,
+            &address,
+            &["-t", "app:1", "-o", "type=docker,dest=there.tar"],
+        ),
+        0,
+    );
+    same_archives(&place);
+    let archive = fs::read(place.path("there.tar")).unwrap();
+    let holds = |text: &str| {
+        archive
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    assert!(holds("https://example.org/a.git") && !holds("secret"));
+}
+
+#[test]
+fn a_dockerfile_on_standard_input_and_one_beside_the_context_go_along() {
+    let place = Place::new();
+    place.write("app/a", "a");
+    place.write("other/Containerfile", "FROM scratch\nCOPY a /b\n");
+    place.write("other/Containerfile.dockerignore", "b\n");
+    let server = start(&place);
+    let address = server.address.to_string();
+    let mut piped = remote(
+        &place,
+        BUILDER,
+        &address,
+        &["-f", "-", "-o", "type=local,dest=one"],
+    );
+    piped.stdin(fs::File::open(place.path("other/Containerfile")).unwrap());
+    said(piped, 0);
+    let beside = ["-f", "other/Containerfile", "-o", "type=local,dest=two"];
+    said(remote(&place, BUILDER, &address, &beside), 0);
+    assert!(place.path("one/b").is_file() && place.path("two/b").is_file());
+}
+
+#[test]
+fn cache_mounts_are_of_one_client() {
+    let place = Place::new();
+    place.write(
+        "app/Dockerfile",
+        &format!(
+            "FROM {BASE}\nARG TURN\nRUN --mount=type=cache,id=c,target=/c ls /c > /seen; touch /c/mine\n"
+        ),
+    );
+    give_base(&place, "store");
+    let server = start(&place);
+    let address = server.address.to_string();
+    let build = |who: &str, name: &str| {
+        let (turn, output) = (format!("TURN={name}"), format!("type=local,dest={name}"));
+        said(
+            remote(&place, who, &address, &["--build-arg", &turn, "-o", &output]),
+            0,
+        );
+        fs::read_to_string(place.path(name).join("seen")).unwrap()
+    };
+    assert_eq!(build(BUILDER, "one"), "");
+    assert_eq!(build(BUILDER, "two"), "mine\n");
+    assert_eq!(build(OTHER, "three"), "");
+}
+
+#[test]
+fn what_a_client_sends_is_bounded_and_makes_room_for_what_is_newer() {
+    let place = Place::new();
+    place.write("app/Dockerfile", "FROM scratch\nCOPY big /\n");
+    let server = Server::start(&place, &["--max-sent", "1000"]);
+    let address = server.address.to_string();
+    for byte in ["a", "b"] {
+        place.write("app/big", &byte.repeat(700));
+        said(remote(&place, BUILDER, &address, &[]), 0);
+        assert_eq!(kept(&place), 2, "the Dockerfile and the last file");
+    }
+    place.write("app/big", &"c".repeat(1001));
+    let told = said(remote(&place, BUILDER, &address, &[]), 1);
+    assert!(told.contains("larger than the 1000 bytes"), "{told}");
+    assert_eq!(half_written(&place, "store"), 0);
+}
+
+#[test]
+fn an_image_that_another_was_given_is_asked_for_again() {
+    let place = Place::new();
+    let registry = WebServer::start(|_| WebAnswer::status(401));
+    let name = format!("{}/private:1", registry.authority());
+    let mut copy = client(&place, "store");
+    copy.args(["copy", "oci-layout:ctx/base", &format!("store:{name}")]);
+    said(copy, 0);
+    let server = Server::start(&place, &["--allow-address", "127.0.0.1"]);
+    let address = server.address.to_string();
+    place.write("app/Dockerfile", &format!("FROM {name}\nCOPY Dockerfile /\n"));
+    let told = said(remote(&place, BUILDER, &address, &[]), 1);
+    assert!(told.contains("not from its registry"), "{told}");
+    let mut digest = client(&place, "store");
+    let digest = digest.args(["inspect", "--json", &name]).output().unwrap();
+    let digest: Value = serde_json::from_slice(&digest.stdout).unwrap();
+    let pinned = format!(
+        "FROM {name}@{}\nCOPY Dockerfile /\n",
+        digest["digest"].as_str().unwrap()
+    );
+    place.write("app/Dockerfile", &pinned);
+    let told = said(remote(&place, BUILDER, &address, &[]), 1);
+    assert!(told.contains("not from its registry"), "{told}");
+    said(remote(&place, crate::web::ADMIN, &address, &[]), 0);
+}
+
+#[test]
+fn the_server_has_to_show_a_certificate_that_is_trusted() {
+    let place = Place::new();
+    place.write("app/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_string()]).unwrap();
+    fs::write(place.path("cert.pem"), own.cert.pem()).unwrap();
+    place.write("key.pem", &own.signing_key.serialize_pem());
+    fs::set_permissions(place.path("key.pem"), PermissionsExt::from_mode(0o600)).unwrap();
+    let server = Server::start(&place, &["--tls-certificate", "cert.pem", "--tls-key", "key.pem"]);
+    let file = token(&place, BUILDER);
+    let build = |options: &[&str]| {
+        let mut command = client(&place, "own");
+        command.args(["build", "--progress", "plain", "app", "--remote"]);
+        command.arg(format!("https://{}", server.address)).args(options);
+        command.env("PRAXIS_REMOTE_TOKEN_FILE", &file);
+        command
+    };
+    let told = said(build(&[]), 1);
+    assert!(told.contains("TLS failed"), "{told}");
+    let told = said(build(&["--remote-ca", "cert.pem"]), 0);
+    assert!(told.contains("1 of 1 files"), "{told}");
 }

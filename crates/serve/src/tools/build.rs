@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use praxis_engine::{
     Annotation, BuildId, BuildRecord, BuildRequest, BuildResponse, BuildStatus, Confinement, ContextSource,
-    EngineError, Event, Events, RegistryAccess, StepStatus,
+    EngineError, Event, Events, Pull, RegistryAccess, StepStatus,
 };
 use praxis_oci::Descriptor;
 use schemars::JsonSchema;
@@ -407,7 +407,12 @@ fn sent_request(
         network: (input.network == Network::None).then(|| "none".into()),
         source_date_epoch: input.source_date_epoch,
         registries: RegistryAccess {
-            pull: input.pull,
+            // What comes of the build goes to the client: of images that another was given, its registry decides.
+            pull: match (call.caller.tier, input.pull) {
+                (Tier::Open, false) => Pull::Missing,
+                (Tier::Open, true) => Pull::Names,
+                _ => Pull::All,
+            },
             ..policed.registries
         },
         ..policed

@@ -78,7 +78,7 @@ pub(crate) struct Images {
     named: BTreeMap<String, NamedContext>,
     promised: BTreeMap<String, Vec<Arc<Promise>>>,
     remote: Option<Arc<dyn RemoteImages>>,
-    pull: bool,
+    pull: Pull,
     loaded: Mutex<HashMap<Digest, Arc<LoadedImage>>>,
     resolved: Mutex<HashMap<(String, Platform), Base>>,
     /// What may not be fetched and is not in the store, by name.
@@ -100,6 +100,18 @@ enum Origin {
     Registry(Reference),
 }
 
+/// Which images registries are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// Those that the store does not have under their names.
+    #[default]
+    Missing,
+    /// Also those that are named without a digest.
+    Names,
+    /// All: that somebody was given an image is no proof that its registry gives it to who asks now.
+    All,
+}
+
 impl Images {
     pub fn new(
         workshop: Arc<Workshop>,
@@ -111,7 +123,7 @@ impl Images {
             named,
             promised,
             remote: None,
-            pull: false,
+            pull: Pull::Missing,
             loaded: Mutex::default(),
             resolved: Mutex::default(),
             missing: Mutex::default(),
@@ -124,8 +136,8 @@ impl Images {
         self.missing.lock().expect("no panic while held").clone()
     }
 
-    /// The same with registries. `pull`: they are asked also for names that the store has.
-    pub fn with_remote(mut self, remote: Option<Arc<dyn RemoteImages>>, pull: bool) -> Images {
+    /// The same with registries.
+    pub fn with_remote(mut self, remote: Option<Arc<dyn RemoteImages>>, pull: Pull) -> Images {
         self.remote = remote;
         self.pull = pull;
         self
@@ -231,7 +243,11 @@ impl Images {
             (Some(digest), Some(_)) => stored_in(store, &reference.name(), digest),
             (None, _) => store.image(&reference.clone().with_default_tag().to_string()),
         };
-        let asked = self.pull && reference.digest().is_none();
+        let asked = match self.pull {
+            Pull::Missing => false,
+            Pull::Names => reference.digest().is_none(),
+            Pull::All => true,
+        };
         if let Some(remote) = remote.filter(|_| found.is_none() || asked) {
             let reference = reference.with_default_tag();
             let origin = Origin::Registry(reference.clone());

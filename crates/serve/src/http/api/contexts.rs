@@ -1,13 +1,14 @@
 //! Builds of contexts that the client sends: the list, the files that are lacking, the build, its image (decision 49).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
@@ -21,11 +22,10 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{Asker, apart, problem};
 use crate::contexts::{Held, permit};
-use crate::http::clients::Client;
 use crate::http::gate::refusal;
 use crate::http::{Shared, body};
 use crate::mcp::StopOnDrop;
-use crate::{Call, ToolError, ToolErrorKind, Tools};
+use crate::{Call, Caller, ToolError, ToolErrorKind, Tools};
 
 /// Bytes of the list of a context.
 const LARGEST_LIST: usize = 32 << 20;
@@ -47,10 +47,30 @@ pub(super) struct Known {
     bytes: u64,
 }
 
-fn asked(shared: &Shared, client: &Client, id: &str) -> Result<Arc<Held>, ToolError> {
-    let caller = client.caller();
-    permit(&shared.toolbox, &caller)?;
-    shared.toolbox.contexts.find(&caller, id)
+/// A context of who asks, by the id in the address.
+pub(super) struct Own {
+    held: Arc<Held>,
+    caller: Caller,
+}
+
+impl FromRequestParts<Shared> for Own {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Own, Response> {
+        let Extension(client) = Asker::from_request_parts(parts, shared)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let Path(named) = Path::<BTreeMap<String, String>>::from_request_parts(parts, shared)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let caller = client.caller();
+        let id = named.get("id").map(String::as_str).unwrap_or_default();
+        let permitted = permit(&shared.toolbox, &caller);
+        let found = permitted.and_then(|()| shared.toolbox.contexts.find(&caller, id));
+        found
+            .map(|held| Own { held, caller })
+            .map_err(|error| problem(&error))
+    }
 }
 
 /// Takes the list of a context.
@@ -95,31 +115,13 @@ pub(super) async fn add(
 }
 
 /// Forgets a context.
-pub(super) async fn forget(
-    State(shared): State<Shared>,
-    Extension(client): Asker,
-    Path(id): Path<String>,
-) -> Response {
-    match asked(&shared, &client, &id) {
-        Ok(held) => {
-            shared.toolbox.contexts.forget(&held);
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(error) => problem(&error),
-    }
+pub(super) async fn forget(State(shared): State<Shared>, own: Own) -> StatusCode {
+    shared.toolbox.contexts.forget(&own.held);
+    StatusCode::NO_CONTENT
 }
 
 /// Takes the files that are lacking, as one body: their contents one after the other.
-pub(super) async fn files(
-    State(shared): State<Shared>,
-    Extension(client): Asker,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
-    let held = match asked(&shared, &client, &id) {
-        Ok(held) => held,
-        Err(error) => return problem(&error),
-    };
+pub(super) async fn files(State(shared): State<Shared>, Own { held, .. }: Own, request: Request) -> Response {
     let expected: u64 = held.lacking().iter().map(|(_, size)| size).sum();
     if let Err((status, why)) = fits(request.headers(), expected) {
         return refusal(status, &why);
@@ -204,14 +206,9 @@ impl Read for Arriving {
 /// Builds, and tells what happens as it happens. When nobody listens any more, the build is stopped.
 pub(super) async fn build(
     State(shared): State<Shared>,
-    Extension(client): Asker,
-    Path(id): Path<String>,
+    Own { held, caller }: Own,
     request: Request,
 ) -> Response {
-    let held = match asked(&shared, &client, &id) {
-        Ok(held) => held,
-        Err(error) => return problem(&error),
-    };
     let arguments = match super::arguments(&shared, request).await {
         Ok(arguments) => arguments,
         Err(response) => return response,
@@ -219,7 +216,7 @@ pub(super) async fn build(
     let cancel = shared.toolbox.flag();
     let stop = StopOnDrop(cancel.clone());
     let line = Arc::new(Line::default());
-    let (caller, told, of) = (client.caller(), line.clone(), held.clone());
+    let (told, of) = (line.clone(), held.clone());
     let begun = apart(&shared, move |shared, _| {
         let call = Call {
             caller: &caller,
@@ -355,13 +352,9 @@ impl Events for Line {
 /// A part of an image that was built of the context.
 pub(super) async fn part(
     State(shared): State<Shared>,
-    Extension(client): Asker,
-    Path((id, digest)): Path<(String, String)>,
+    Own { held, .. }: Own,
+    Path((_, digest)): Path<(String, String)>,
 ) -> Response {
-    let held = match asked(&shared, &client, &id) {
-        Ok(held) => held,
-        Err(error) => return problem(&error),
-    };
     let opened = apart(&shared, move |shared, _| {
         let digest: Digest = digest
             .parse()
