@@ -25,6 +25,10 @@ use crate::origin::Built;
 use crate::sources::{EPOCH_ARGUMENT, Epoch, OpenContext};
 use crate::{BuildRequest, Compression, ContextSource, EngineError, Output, OutputKind};
 
+/// Said of a step that failed where the policy of a server cut its network.
+const NO_NETWORK: &str = "RUN steps have no network on this server; if this one needs it, the operator may start the server with \
+                          --allow-network";
+
 /// One target.
 pub(crate) struct Target<'a> {
     /// Its name, if it is one of several.
@@ -285,7 +289,11 @@ impl<'a> Target<'a> {
         let line = error.line;
         let mut made = EngineError::from(error);
         made.excerpt = line.and_then(|line| self.excerpt(line, &made.message));
-        made
+        let ended = made.exit_code.is_some_and(|code| !(126..=127).contains(&code));
+        match ended && self.request.confinement.no_network {
+            true => made.with_hint(NO_NETWORK),
+            false => made,
+        }
     }
 
     /// The first error as the message, all of them in the excerpt.

@@ -101,6 +101,10 @@ fn service_row_13_steps_have_no_network_unless_the_operator_says_so() {
     agent.greet();
     let built = agent.done("build", context());
     assert_eq!(built["status"], "done");
+    // Whoever reads the log of a download that failed is told why.
+    place.write("ctx/app/Dockerfile", "FROM base\nRUN wget http://example.com/\n");
+    let result = agent.call("build", context());
+    assert!(result.to_string().contains("--allow-network"), "{result}");
     place.write("ctx/app/Dockerfile", "FROM base\nRUN --network=host true\n");
     let result = agent.call("build", context());
     assert_eq!(result["isError"], true, "{result}");
