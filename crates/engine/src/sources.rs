@@ -21,7 +21,7 @@ const FIXED_EPOCH: i64 = 315_532_800;
 /// The build argument that gives a build's time.
 pub(crate) const EPOCH_ARGUMENT: &str = "SOURCE_DATE_EPOCH";
 /// The last second of the year 9999.
-const LAST_EPOCH: i64 = 253_402_300_799;
+pub(crate) const LAST_EPOCH: i64 = 253_402_300_799;
 /// No Dockerfile and no ignore file is larger.
 pub(crate) const TEXT_LIMIT: u64 = 16 << 20;
 

@@ -2,12 +2,14 @@
 //! opened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use praxis_layer::{Entry, Kind, Timestamp, TreePath};
 use praxis_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
+use crate::sources::LAST_EPOCH;
 
 /// Entries of all contexts of one build.
 const MOST_ENTRIES: usize = 200_000;
@@ -17,6 +19,8 @@ const DEEPEST: usize = 128;
 const LONGEST_PATH: usize = 4096;
 /// Bytes of one name.
 const LONGEST_NAME: usize = 255;
+/// The years 1 to 9999 in seconds, as archives and texts can hold them.
+const TIMES: RangeInclusive<i64> = -62_135_596_800..=LAST_EPOCH;
 /// Further contexts.
 const MOST_CONTEXTS: usize = 32;
 
@@ -107,6 +111,11 @@ impl SentContext {
             ))
             .with_hint("leave out with .dockerignore what the build does not use"));
         }
+        if let Some(time) = self.commit_time.filter(|time| !(0..=LAST_EPOCH).contains(time)) {
+            return Err(EngineError::user(format!(
+                "the context is of a commit of no time: {time}"
+            )));
+        }
         let mut contents = BTreeMap::new();
         for (name, list) in self.lists() {
             for entry in checked(list, name)? {
@@ -156,7 +165,7 @@ pub(super) fn checked(list: &[SentEntry], context: &str) -> Result<Vec<Entry>, E
         if !path.parent().is_some_and(|parent| directories.contains(&parent)) {
             return Err(bad("what it is in is no directory of the context"));
         }
-        if one.mode > 0o7777 || one.time.1 >= 1_000_000_000 {
+        if one.mode > 0o7777 || one.time.1 >= 1_000_000_000 || !TIMES.contains(&one.time.0) {
             return Err(bad("its mode or time is none"));
         }
         let kind = match &one.kind {
@@ -357,5 +366,15 @@ mod tests {
             ..file("a", 7)
         };
         refused(vec![mode], "mode or time");
+        for time in [(i64::MAX, 0), (i64::MIN, 0), (0, 1_000_000_000)] {
+            let late = SentEntry { time, ..file("a", 7) };
+            refused(vec![late], "mode or time");
+        }
+        let commit_time = Some(i64::MAX);
+        let late = SentContext {
+            commit_time,
+            ..context(vec![])
+        };
+        assert!(late.check().unwrap_err().message.contains("no time"));
     }
 }

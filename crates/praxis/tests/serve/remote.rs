@@ -1,6 +1,7 @@
 //! `praxis build --remote`: the real program on both sides, each with a store of its own.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -485,6 +486,40 @@ fn service_row_15_a_digest_alone_opens_nothing_of_another_client() {
             .status,
         404
     );
+}
+
+#[test]
+fn service_row_14_what_comes_in_part_is_not_kept_and_what_came_whole_is() {
+    let place = Place::new();
+    let server = start(&place);
+    let list = listed(json!([file("a", b"first"), file("b", b"second")]));
+    let known = post(&server, BUILDER, "/v1/contexts", &list).json();
+    assert_eq!(known["bytes"], 11);
+    let path = format!("/v1/contexts/{}/files", known["context"].as_str().unwrap());
+    let bearer = bearer(BUILDER);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/octet-stream"),
+    ];
+    let lacking = known["lacking"].as_array().unwrap().len();
+    assert_eq!(lacking, 2);
+    let first: &[u8] = match known["lacking"][0] == Digest::of(b"first").to_string() {
+        true => b"firstse",
+        false => b"secondfi",
+    };
+    let mut stream = server.connect();
+    let head = server.head("PUT", &path, &headers);
+    write!(stream, "{head}content-length: 11\r\n\r\n").unwrap();
+    stream.write_all(first).unwrap();
+    until("the first does not come", || kept(&place) == 1);
+    drop(stream);
+    until("something is left", || half_written(&place, "store") == 0);
+    assert_eq!(kept(&place), 1);
+    let again = post(&server, BUILDER, "/v1/contexts", &list).json();
+    assert_eq!(again["lacking"].as_array().unwrap().len(), 1, "{again}");
+    let build = json!({"source_date_epoch": i64::MAX});
+    let path = format!("/v1/contexts/{}/build", again["context"].as_str().unwrap());
+    assert_eq!(post(&server, BUILDER, &path, &build).status, 400);
 }
 
 fn in_background(mut command: Command) -> Child {

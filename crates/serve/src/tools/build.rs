@@ -1,6 +1,7 @@
 //! `build`: an image into the store.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,9 @@ use crate::{Call, Tier, ToolError, Toolbox, Untrusted};
 
 /// The build argument that tells the cache mounts of some builds from those of others.
 const CACHE_SPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
+
+/// Times that images can have.
+const EPOCHS: RangeInclusive<i64> = 0..=253_402_300_799;
 
 /// The name of the tool.
 pub(super) const NAME: &str = "build";
@@ -377,6 +381,14 @@ fn sent_request(
                 "build_contexts: {name}: with a context that is sent, only docker-image:// is taken"
             )));
         }
+    }
+    if input
+        .source_date_epoch
+        .is_some_and(|epoch| !EPOCHS.contains(&epoch))
+    {
+        return Err(ToolError::arguments(
+            "source_date_epoch: seconds since 1970, to the year 9999",
+        ));
     }
     let platforms = input.platforms.iter().map(|text| super::platform(Some(text)));
     let platforms: Vec<_> = platforms.collect::<Result<Vec<_>, _>>()?;
