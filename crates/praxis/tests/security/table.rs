@@ -30,6 +30,14 @@ fn every_row_that_is_promised_has_tests_that_exist() {
         let row = row.unwrap_or_else(|| panic!("row {number} is not in the table"));
         assert!(row[3].contains("`row_"), "row {number} has no test");
     }
+    for number in 1..=16 {
+        let row = rows.iter().find(|row| row[1] == format!("S{number}"));
+        let row = row.unwrap_or_else(|| panic!("row S{number} is not in the table"));
+        assert!(
+            row[3].contains(&format!("`service_row_{number:02}_")),
+            "row S{number} has no test of its own"
+        );
+    }
     let mut names = 0;
     for place in rows
         .iter()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::agent::Place;
+use crate::agent::{Agent, Place};
 
 const CONTEXTS: &str = "oci-layout://base";
 
@@ -212,4 +212,65 @@ fn a_build_that_takes_too_long_is_ended() {
     let result = agent.call("build", context());
     assert_eq!(result["isError"], true);
     assert!(result.to_string().contains("longer than the 2 s"), "{result}");
+}
+
+/// A build within bounds, and what the server says of the machine.
+fn bounded(dockerfile: &str, options: &[&str]) -> (Place, Agent, Value) {
+    let place = Place::with(dockerfile);
+    let mut agent = place.serve(options);
+    agent.greet();
+    let result = agent.call("build", context());
+    (place, agent, result)
+}
+
+#[test]
+fn service_row_14_a_step_that_forks_without_end_ends_at_its_bound() {
+    // A user that nothing else on this machine is: without control groups the bound is the user's.
+    let bomb =
+        "FROM base\nUSER 47114\nRUN n=0; while [ $n -lt 200 ]; do sleep 30 & n=$((n+1)); done; echo all\n";
+    let (_place, mut agent, result) = bounded(bomb, &["--step-processes", "20"]);
+    let said = &result["structuredContent"];
+    assert_eq!(said["status"], "failed", "{result}");
+    let output = said["untrusted"]["output"].as_str().unwrap();
+    assert!(output.contains("fork") && !output.contains("all"), "{output}");
+    // Who is served is not hurt by it.
+    assert_eq!(agent.done("history", json!({}))["builds"][0]["status"], "failed");
+}
+
+#[test]
+fn service_row_14_a_step_with_too_much_memory_ends_where_the_machine_can_say_so() {
+    let eats = "FROM base\nRUN head -c 200000000 /dev/zero | tail > /dev/null && echo had it\n";
+    let (_place, mut agent, result) = bounded(eats, &["--step-memory", "48m"]);
+    let machine = agent.done("doctor", json!({}))["findings"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let groups = machine
+        .iter()
+        .find(|one| one["name"] == "control groups")
+        .unwrap();
+    match groups["state"].as_str().unwrap() {
+        "available" => assert_eq!(result["structuredContent"]["status"], "failed", "{result}"),
+        _ => assert!(
+            groups["consequence"]
+                .as_str()
+                .unwrap()
+                .contains("memory limit of a step is not enforced"),
+            "a bound that is not kept is said to be none: {groups}"
+        ),
+    }
+}
+
+#[test]
+fn service_row_14_a_flood_of_output_is_read_and_mostly_dropped() {
+    let flood = "FROM base\nRUN yes 'a line that is there many times' | head -c 40000000\n";
+    let (place, mut agent, result) = bounded(flood, &[]);
+    let said = &result["structuredContent"];
+    assert_eq!(said["status"], "done", "{result}");
+    let id = said["build"].as_str().unwrap();
+    let kept = std::fs::metadata(place.path(&format!("store/builds/{id}"))).unwrap();
+    assert!(kept.len() < 3 << 20, "{}", kept.len());
+    let log = agent.done("log", json!({"build": id, "bytes": 1_000_000}));
+    let log = log["untrusted"]["log"].as_str().unwrap();
+    assert!(log.len() < 140_000, "{}", log.len());
 }

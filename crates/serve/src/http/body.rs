@@ -108,6 +108,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn service_row_07_a_slow_body_gives_408() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        assert_eq!(Limits::default().body.as_secs(), 30);
+        let limits = Limits {
+            body: std::time::Duration::from_millis(60),
+            ..Limits::default()
+        };
+        // Some bytes come, and then nothing, though the connection stays.
+        let (refused, _open) = runtime.block_on(async {
+            let (mut sender, body) = http_body_util::channel::Channel::<Bytes, crate::ToolError>::new(1);
+            sender.send_data("{\"a\":".into()).await.unwrap();
+            let request = Request::post("/v1/builds")
+                .header(CONTENT_TYPE, "application/json")
+                .body(Body::new(body))
+                .unwrap();
+            (json(&limits, request).await.unwrap_err(), sender)
+        });
+        assert_eq!(refused.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(refused.headers()["connection"], "close");
+    }
+
+    #[test]
     fn depth_counts_what_is_open_and_no_text() {
         for (text, expected) in [
             ("", 0),
