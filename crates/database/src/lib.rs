@@ -17,6 +17,6 @@ mod worker;
 pub use books::{HeldBooks, Kept, SharedBooks};
 pub use error::DatabaseError;
 pub use migrations::{Migrated, migrate};
-pub use queue::{Cancelled, End, EndState, Lease, MOST_ATTEMPTS, Queue, QueuedBuild};
+pub use queue::{Cancelled, End, EndState, Known, Lease, MOST_ATTEMPTS, Queue, QueuedBuild};
 pub use url::DatabaseUrl;
-pub use worker::{Told, Worker, work};
+pub use worker::{Diary, Told, Worker, work};

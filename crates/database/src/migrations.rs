@@ -6,7 +6,7 @@ use crate::connection::connect;
 use crate::{DatabaseError, DatabaseUrl};
 
 /// Every step from an empty database to the tables that this praxis knows.
-const STEPS: [&str; 1] = [include_str!("migrations/1.sql")];
+const STEPS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
 
 /// Version of the tables.
 pub(crate) const VERSION: i32 = STEPS.len() as i32;
@@ -22,9 +22,10 @@ GRANT USAGE ON SCHEMA praxis TO ROLE;
 GRANT SELECT ON praxis.migrations, praxis.ledger TO ROLE;
 GRANT SELECT, INSERT ON praxis.records, praxis.accounts TO ROLE;
 GRANT SELECT ON praxis.builds TO ROLE;
-GRANT INSERT (request, asked_by) ON praxis.builds TO ROLE;
+GRANT INSERT (request, asked_by, id) ON praxis.builds TO ROLE;
 GRANT UPDATE (state, attempt, worker, taken_at, lease_until, cancel_asked, ended_at, record, result)
     ON praxis.builds TO ROLE;
+GRANT SELECT, INSERT, DELETE ON praxis.events TO ROLE;
 ";
 
 /// What a migration did.

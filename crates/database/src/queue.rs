@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres::Client;
 use praxis_ledger::{Entry, Kind};
@@ -11,10 +11,15 @@ use crate::{DatabaseError, DatabaseUrl, Kept};
 
 /// How often a build is taken: one that ends its workers must not go round for ever.
 pub const MOST_ATTEMPTS: i32 = 3;
+/// How often what happened in builds that ended is removed.
+const TIDY: Duration = Duration::from_secs(60);
+/// Builds that are followed at once, and rows of what happened in them that are read at once.
+const FOLLOWED: i64 = 1000;
+const ROWS: i64 = 64;
 /// Requests and results that are longer do not go into the queue.
 const LONGEST: usize = 1 << 20;
 
-const COLUMNS: &str = "number, request, asked_by, state, attempt, worker, cancel_asked, record, result,
+const COLUMNS: &str = "number, id, request, asked_by, state, attempt, worker, cancel_asked, record, result,
     to_char(asked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
     to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
 
@@ -22,6 +27,7 @@ const COLUMNS: &str = "number, request, asked_by, state, attempt, worker, cancel
 pub struct Queue {
     url: DatabaseUrl,
     client: Client,
+    tidied: Option<Instant>,
 }
 
 /// A build in the queue.
@@ -29,6 +35,8 @@ pub struct Queue {
 pub struct QueuedBuild {
     /// Its number; later builds have greater ones.
     pub number: i64,
+    /// The id of its record; none of builds that are older than such ids.
+    pub id: Option<String>,
     /// What to build: JSON.
     pub request: String,
     /// Who asked.
@@ -58,10 +66,23 @@ pub struct Lease {
     pub number: i64,
     /// The fencing token: greater each time that the build is taken.
     pub attempt: i32,
+    /// The id that its record has to have.
+    pub id: Option<String>,
     /// What to build.
     pub request: String,
     /// Who asked.
     pub asked_by: String,
+}
+
+/// How far somebody knows what happened in a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The build.
+    pub build: i64,
+    /// The fencing token of who makes it.
+    pub attempt: i32,
+    /// The last row that is known.
+    pub number: i32,
 }
 
 /// How a build ended.
@@ -120,7 +141,11 @@ impl Queue {
     /// With what to do, if the database is not one to serve from.
     pub fn open(url: DatabaseUrl) -> Result<Queue, DatabaseError> {
         let client = serve(&url)?;
-        Ok(Queue { url, client })
+        Ok(Queue {
+            url,
+            client,
+            tidied: None,
+        })
     }
 
     fn wrong(url: &DatabaseUrl, action: &'static str) -> impl Fn(postgres::Error) -> DatabaseError {
@@ -136,11 +161,12 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a build and gives its number. When this returns the build is not lost any more.
+    /// Adds a build, whose record will have this id, and gives its number. When this returns the build is not lost any
+    /// more.
     ///
     /// # Errors
     /// If it is too large or the database says no.
-    pub fn add(&mut self, request: &str, asked_by: &str) -> Result<i64, DatabaseError> {
+    pub fn add(&mut self, request: &str, asked_by: &str, id: &str) -> Result<i64, DatabaseError> {
         self.revive()?;
         if request.len() > LONGEST || asked_by.contains('\0') || request.contains('\0') {
             return Err(DatabaseError::Unfit {
@@ -148,8 +174,8 @@ impl Queue {
                 reason: "a request is at most a mebibyte of text without zero bytes".into(),
             });
         }
-        let sql = "INSERT INTO praxis.builds (request, asked_by) VALUES ($1, $2) RETURNING number";
-        let row = self.client.query_one(sql, &[&request, &asked_by]);
+        let sql = "INSERT INTO praxis.builds (request, asked_by, id) VALUES ($1, $2, $3) RETURNING number";
+        let row = self.client.query_one(sql, &[&request, &asked_by, &id]);
         Ok(row.map_err(Queue::wrong(&self.url, "add a build"))?.get(0))
     }
 
@@ -208,13 +234,14 @@ impl Queue {
     pub fn take(&mut self, worker: &str, lease: Duration) -> Result<Option<Lease>, DatabaseError> {
         self.revive()?;
         self.give_up()?;
+        self.tidy()?;
         let sql = "UPDATE praxis.builds SET state = 'running', attempt = attempt + 1, worker = $1,
                 taken_at = clock_timestamp(), lease_until = clock_timestamp() + $2 * interval '1 second'
             WHERE number = (SELECT number FROM praxis.builds
                 WHERE (state = 'waiting' OR (state = 'running' AND lease_until < clock_timestamp()))
                     AND NOT cancel_asked AND attempt < $3
                 ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING number, attempt, request, asked_by";
+            RETURNING number, attempt, id, request, asked_by";
         let row = self
             .client
             .query_opt(sql, &[&worker, &lease.as_secs_f64(), &MOST_ATTEMPTS]);
@@ -222,8 +249,9 @@ impl Queue {
         Ok(row.map(|row| Lease {
             number: row.get(0),
             attempt: row.get(1),
-            request: row.get(2),
-            asked_by: row.get(3),
+            id: row.get(2),
+            request: row.get(3),
+            asked_by: row.get(4),
         }))
     }
 
@@ -271,6 +299,90 @@ impl Queue {
             Some(row) => Ok(row.get(0)),
             None => Err(DatabaseError::Lost { number: held.number }),
         }
+    }
+
+    /// Writes down what happened in a build that is held, as row `number` of this attempt, and says whether somebody asked to
+    /// stop it. Without anything that happened it only says that.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Lost`] if another one took it: nothing is written then.
+    pub fn tell(&mut self, held: &Lease, happened: Option<(i32, &str)>) -> Result<bool, DatabaseError> {
+        self.revive()?;
+        let wrong = Queue::wrong(&self.url, "write down what happens");
+        if let Some((number, text)) = happened {
+            let sql = "INSERT INTO praxis.events (build, attempt, number, text)
+                SELECT number, attempt, $3, $4 FROM praxis.builds
+                WHERE number = $1 AND attempt = $2 AND state = 'running' ON CONFLICT DO NOTHING";
+            let given = self
+                .client
+                .execute(sql, &[&held.number, &held.attempt, &number, &text]);
+            given.map_err(&wrong)?;
+        }
+        let sql =
+            "SELECT cancel_asked FROM praxis.builds WHERE number = $1 AND attempt = $2 AND state = 'running'";
+        match self
+            .client
+            .query_opt(sql, &[&held.number, &held.attempt])
+            .map_err(&wrong)?
+        {
+            Some(row) => Ok(row.get(0)),
+            None => Err(DatabaseError::Lost { number: held.number }),
+        }
+    }
+
+    /// The builds that have not ended, the earliest first: number, and how often each was taken. Of very many the later
+    /// ones are left out.
+    ///
+    /// # Errors
+    /// If the database says no.
+    pub fn open_builds(&mut self) -> Result<Vec<(i64, i32)>, DatabaseError> {
+        self.revive()?;
+        let sql = "SELECT number, attempt FROM praxis.builds WHERE state IN ('waiting', 'running')
+            ORDER BY number LIMIT $1";
+        let rows = self.client.query(sql, &[&FOLLOWED]);
+        let rows = rows.map_err(Queue::wrong(&self.url, "list builds"))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// What happened in builds after what is known of each. Some of it, if it is much: then it is asked again.
+    ///
+    /// # Errors
+    /// If the database says no.
+    pub fn news(&mut self, known: &[Known]) -> Result<Vec<(Known, String)>, DatabaseError> {
+        self.revive()?;
+        let builds: Vec<i64> = known.iter().map(|it| it.build).collect();
+        let attempts: Vec<i32> = known.iter().map(|it| it.attempt).collect();
+        let numbers: Vec<i32> = known.iter().map(|it| it.number).collect();
+        let sql = "SELECT e.build, e.attempt, e.number, e.text
+            FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS k (build, attempt, number)
+            JOIN praxis.events e ON e.build = k.build AND e.attempt = k.attempt AND e.number > k.number
+            ORDER BY e.build, e.number LIMIT $4";
+        let rows = self.client.query(sql, &[&builds, &attempts, &numbers, &ROWS]);
+        let rows = rows.map_err(Queue::wrong(&self.url, "read what happened"))?;
+        let told = |row: &postgres::Row| {
+            let known = Known {
+                build: row.get(0),
+                attempt: row.get(1),
+                number: row.get(2),
+            };
+            (known, row.get(3))
+        };
+        Ok(rows.iter().map(told).collect())
+    }
+
+    /// Removes what happened in builds that ended some minutes ago: their accounts have it.
+    fn tidy(&mut self) -> Result<(), DatabaseError> {
+        if self.tidied.is_some_and(|then| then.elapsed() < TIDY) {
+            return Ok(());
+        }
+        self.tidied = Some(Instant::now());
+        // Two at once would wait for each other's rows: the second leaves it to the first.
+        let sql = "DELETE FROM praxis.events USING praxis.builds
+            WHERE builds.number = events.build AND builds.ended_at < clock_timestamp() - interval '2 minutes'
+                AND pg_try_advisory_xact_lock(x'7072784c'::integer, 2)";
+        let removed = self.client.execute(sql, &[]);
+        removed.map_err(Queue::wrong(&self.url, "remove what happened long ago"))?;
+        Ok(())
     }
 
     /// Ends a build: in one transaction the fencing token is compared, the records are added to the ledger and the state
@@ -350,15 +462,16 @@ fn bare_entry(time: String, number: i64, end: &End) -> Entry {
 fn build_of(row: &postgres::Row) -> QueuedBuild {
     QueuedBuild {
         number: row.get(0),
-        request: row.get(1),
-        asked_by: row.get(2),
-        state: row.get(3),
-        attempt: row.get(4),
-        worker: row.get(5),
-        cancel_asked: row.get(6),
-        record: row.get(7),
-        result: row.get(8),
-        asked_at: row.get(9),
-        ended_at: row.get(10),
+        id: row.get(1),
+        request: row.get(2),
+        asked_by: row.get(3),
+        state: row.get(4),
+        attempt: row.get(5),
+        worker: row.get(6),
+        cancel_asked: row.get(7),
+        record: row.get(8),
+        result: row.get(9),
+        asked_at: row.get(10),
+        ended_at: row.get(11),
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +10,55 @@ use crate::{DatabaseError, DatabaseUrl, End, EndState, Lease, Queue};
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long the end of a build is offered to a database that cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often what happened is written down.
+const WRITE: Duration = Duration::from_millis(250);
+/// How often a worker asks whether somebody wants its build to stop.
+const ASK: Duration = Duration::from_secs(1);
+/// Bytes of one row of what happened.
+const ROW: usize = 128 << 10;
+/// Bytes of all that happened in one build; what comes after is in its account alone.
+const MOST: usize = 2 << 20;
+
+/// What happens in a build, on its way to those who follow it.
+#[derive(Debug, Default)]
+pub struct Diary(Mutex<Pages>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    waiting: VecDeque<String>,
+    taken: usize,
+    written: i32,
+}
+
+impl Diary {
+    /// Takes something that happened: JSON. It is written down before long, unless very much happened already or it is too
+    /// long for a row.
+    pub fn take(&self, happened: String) {
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if happened.len() <= ROW && pages.taken + happened.len() <= MOST {
+            pages.taken += happened.len();
+            pages.waiting.push_back(happened);
+        }
+    }
+
+    /// The next row: a JSON list.
+    fn row(&self) -> Option<(i32, String)> {
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut row = String::new();
+        while let Some(next) = pages.waiting.front()
+            && (row.is_empty() || row.len() + next.len() < ROW)
+        {
+            row.push(if row.is_empty() { '[' } else { ',' });
+            row += next;
+            pages.waiting.pop_front();
+        }
+        (!row.is_empty()).then(|| {
+            pages.written += 1;
+            (pages.written, row + "]")
+        })
+    }
+}
 
 /// Who works, and how.
 #[derive(Clone, Debug)]
@@ -37,14 +87,14 @@ pub enum Told<'a> {
 }
 
 /// Takes builds from the queue, one after the other, has `run` make them, and ends them. `run` is given a flag that says
-/// that nobody wants the build any more. When `stop` is set the build at hand is brought to its end first.
+/// that nobody wants the build any more, and where to tell what happens. When `stop` is set the build at hand is brought to its end first.
 ///
 /// # Errors
 /// If the database says something that waiting does not mend.
 pub fn work(
     url: &DatabaseUrl,
     worker: &Worker,
-    run: &dyn Fn(&Lease, &AtomicBool) -> End,
+    run: &dyn Fn(&Lease, &AtomicBool, &Diary) -> End,
     stop: &AtomicBool,
     tell: &(dyn Fn(Told<'_>) + Sync),
 ) -> Result<(), DatabaseError> {
@@ -77,21 +127,36 @@ fn one(
     queue: &Mutex<Queue>,
     worker: &Worker,
     lease: &Lease,
-    run: &dyn Fn(&Lease, &AtomicBool) -> End,
+    run: &dyn Fn(&Lease, &AtomicBool, &Diary) -> End,
     tell: &(dyn Fn(Told<'_>) + Sync),
 ) -> Result<(), DatabaseError> {
     tell(Told::Took(lease));
     let cancel = AtomicBool::new(false);
+    let diary = Diary::default();
     let (done, waits) = channel::<()>();
     let mut end = std::thread::scope(|scope| {
-        let cancel = &cancel;
+        let (cancel, diary) = (&cancel, &diary);
         scope.spawn(move || {
-            while waits.recv_timeout(worker.lease / 3) == Err(RecvTimeoutError::Timeout) {
-                let renewed = queue
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .renew(lease, worker.lease);
-                match renewed {
+            let (mut renewed, mut asked) = (Instant::now(), Instant::now());
+            let pause = WRITE.min(worker.lease / 3);
+            while waits.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                let due = renewed.elapsed() + pause >= worker.lease / 3;
+                let row = diary.row();
+                if !due && row.is_none() && asked.elapsed() < ASK {
+                    continue;
+                }
+                asked = Instant::now();
+                let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut said = Ok(false);
+                if due {
+                    renewed = asked;
+                    said = queue.renew(lease, worker.lease);
+                }
+                if matches!(said, Ok(false)) {
+                    let row = row.as_ref().map(|(number, text)| (*number, text.as_str()));
+                    said = queue.tell(lease, row);
+                }
+                match said {
                     Ok(false) => {}
                     Ok(true) | Err(DatabaseError::Lost { .. }) => cancel.store(true, Ordering::Relaxed),
                     // Nobody else can take the build while the database is away; whether one did shows at the end.
@@ -99,10 +164,17 @@ fn one(
                 }
             }
         });
-        let end = run(lease, cancel);
+        let end = run(lease, cancel, diary);
         drop(done);
         end
     });
+    // The rest, for those who follow; the account has it too, so that a database that is away costs nothing.
+    while let Some((number, row)) = diary.row() {
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.tell(lease, Some((number, &row))).is_err() {
+            break;
+        }
+    }
     if end.state == EndState::Failed && cancel.load(Ordering::Relaxed) {
         end.state = EndState::Cancelled;
     }
@@ -126,5 +198,33 @@ fn one(
             }
         }
         return Ok(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diary_is_written_in_rows_and_has_an_end() {
+        let diary = Diary::default();
+        assert_eq!(diary.row(), None);
+        diary.take("1".into());
+        diary.take("{}".into());
+        assert_eq!(diary.row(), Some((1, "[1,{}]".into())));
+        assert_eq!(diary.row(), None);
+        diary.take("x".repeat(ROW + 1));
+        assert_eq!(diary.row(), None, "too long for a row");
+        for _ in 0..100 {
+            diary.take("y".repeat(ROW / 2));
+        }
+        let rows: Vec<(i32, String)> = std::iter::from_fn(|| diary.row()).collect();
+        let bytes: usize = rows.iter().map(|(_, row)| row.len()).sum();
+        assert!(bytes > MOST - ROW && bytes < MOST + ROW, "{bytes}");
+        assert!(rows.iter().all(|(_, row)| row.len() <= ROW + 2));
+        assert_eq!(
+            rows.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            (2..2 + rows.len() as i32).collect::<Vec<_>>()
+        );
     }
 }

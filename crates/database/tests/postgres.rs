@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use praxis_database::{
-    Cancelled, DatabaseError, DatabaseUrl, End, EndState, Kept, Lease, MOST_ATTEMPTS, Queue, SharedBooks,
-    Told, Worker, migrate, work,
+    Cancelled, DatabaseError, DatabaseUrl, Diary, End, EndState, Kept, Known, Lease, MOST_ATTEMPTS, Queue,
+    SharedBooks, Told, Worker, migrate, work,
 };
 use praxis_ledger::{Books, Entry, Kind, Ledger, read_export, verify_records, write_export};
 use praxis_testkit::{RealPostgres, TestDatabase};
 use serde_json::json;
 
+/// The id of a build's record.
+const ID: &str = "0123456789abcdef";
+/// A lease that lasts longer than a test.
 const LEASE: Duration = Duration::from_secs(30);
 /// A lease that has run out as soon as it is given.
 const NONE: Duration = Duration::ZERO;
@@ -113,7 +116,7 @@ fn the_serving_role_cannot_change_or_remove_what_is_written() {
     let database = migrated();
     books(&database).write_build(entry("kept"), "{}").unwrap();
     let mut queue = queue(&database);
-    queue.add("{}", "me").unwrap();
+    queue.add("{}", "me", ID).unwrap();
     let lease = queue.take("worker", LEASE).unwrap().unwrap();
     queue.end(&lease, &end(EndState::Done, "done")).unwrap();
     for (sql, said) in [
@@ -125,6 +128,8 @@ fn the_serving_role_cannot_change_or_remove_what_is_written() {
         ("DELETE FROM praxis.builds", "permission denied"),
         ("TRUNCATE praxis.builds", "permission denied"),
         ("UPDATE praxis.builds SET request = 'x'", "permission denied"),
+        ("UPDATE praxis.builds SET id = 'x'", "permission denied"),
+        ("UPDATE praxis.events SET text = 'x'", "permission denied"),
         ("UPDATE praxis.builds SET state = 'waiting'", "has ended"),
         ("UPDATE praxis.builds SET result = 'x'", "has ended"),
         (
@@ -202,7 +207,7 @@ fn serving_refuses_a_database_that_is_not_migrated_or_too_new_and_its_owner() {
     let wrong = migrate(&owner, Some("super")).unwrap_err().to_string();
     assert!(wrong.contains("superuser or the owner"), "{wrong}");
     let again = migrate(&owner, Some(&database.serving_role())).unwrap();
-    assert_eq!((again.from, again.to), (1, 1));
+    assert_eq!((again.from, again.to), (2, 2));
     SharedBooks::open(url(&database.serving_url())).unwrap();
     for powerful in [database.owner_url(), database.super_url()] {
         let refused = said(&powerful);
@@ -214,7 +219,7 @@ fn serving_refuses_a_database_that_is_not_migrated_or_too_new_and_its_owner() {
         migrate(&owner, None).unwrap_err().to_string(),
     ] {
         assert!(
-            said.contains("of version 99, this praxis knows version 1: use a later praxis"),
+            said.contains("of version 99, this praxis knows version 2: use a later praxis"),
             "{said}"
         );
         assert!(!said.contains("pass-word"), "{said}");
@@ -230,7 +235,7 @@ fn two_migrations_at_once_make_one_schema() {
         let both = [0, 1].map(|_| scope.spawn(|| migrate(&owner, Some(&role)).unwrap().from));
         let mut from = both.map(|it| it.join().unwrap());
         from.sort_unstable();
-        assert_eq!(from, [0, 1]);
+        assert_eq!(from, [0, 2]);
     });
 }
 
@@ -302,7 +307,7 @@ fn tls_is_verified_against_the_authority_and_the_name() {
 fn no_build_is_taken_twice() {
     let database = migrated();
     let mut queue = queue(&database);
-    let added: Vec<i64> = (0..40).map(|_| queue.add("{}", "me").unwrap()).collect();
+    let added: Vec<i64> = (0..40).map(|_| queue.add("{}", "me", ID).unwrap()).collect();
     let taken = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for worker in 0..8 {
@@ -324,7 +329,7 @@ fn no_build_is_taken_twice() {
 fn a_dead_workers_build_is_taken_over_and_the_dead_one_cannot_end_it() {
     let database = migrated();
     let mut queue = queue(&database);
-    let number = queue.add("{\"context\": \"/x\"}", "me").unwrap();
+    let number = queue.add("{\"context\": \"/x\"}", "me", ID).unwrap();
     let dead = queue.take("dead", NONE).unwrap().unwrap();
     let alive = queue.take("alive", LEASE).unwrap().unwrap();
     assert_eq!((alive.number, dead.attempt, alive.attempt), (number, 1, 2));
@@ -367,7 +372,7 @@ fn a_dead_workers_build_is_taken_over_and_the_dead_one_cannot_end_it() {
 fn a_build_that_ends_its_workers_does_not_go_round_for_ever() {
     let database = migrated();
     let mut queue = queue(&database);
-    let number = queue.add("{}", "me").unwrap();
+    let number = queue.add("{}", "me", ID).unwrap();
     for attempt in 1..=MOST_ATTEMPTS {
         assert_eq!(queue.take("dies", NONE).unwrap().unwrap().attempt, attempt);
     }
@@ -384,7 +389,10 @@ fn a_build_that_ends_its_workers_does_not_go_round_for_ever() {
 fn builds_are_cancelled_before_they_begin_and_while_they_run() {
     let database = migrated();
     let mut queue = queue(&database);
-    let (waiting, running) = (queue.add("{}", "me").unwrap(), queue.add("{}", "me").unwrap());
+    let (waiting, running) = (
+        queue.add("{}", "me", ID).unwrap(),
+        queue.add("{}", "me", ID).unwrap(),
+    );
     assert_eq!(queue.cancel(waiting).unwrap(), Cancelled::Removed);
     assert_eq!(queue.cancel(waiting).unwrap(), Cancelled::TooLate);
     let lease = queue.take("worker", LEASE).unwrap().unwrap();
@@ -397,19 +405,28 @@ fn builds_are_cancelled_before_they_begin_and_while_they_run() {
     let missing = queue.cancel(9999).unwrap_err().to_string();
     assert!(missing.contains("no build 9999"), "{missing}");
     // One whose worker is dead is ended by the next that looks.
-    let orphan = queue.add("{}", "me").unwrap();
+    let orphan = queue.add("{}", "me", ID).unwrap();
     queue.take("dead", NONE).unwrap().unwrap();
     queue.cancel(orphan).unwrap();
     assert!(queue.take("other", LEASE).unwrap().is_none());
     assert_eq!(queue.build(orphan).unwrap().state, "cancelled");
 }
 
+/// Sets the flag when dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn workers_hold_builds_that_outlast_their_lease_and_stop_those_nobody_wants() {
     let database = migrated();
     let mut queue = queue(&database);
-    let long = queue.add("long", "me").unwrap();
-    let endless = queue.add("endless", "me").unwrap();
+    let long = queue.add("long", "me", ID).unwrap();
+    let endless = queue.add("endless", "me", ID).unwrap();
     let worker = |name: &str| Worker {
         name: name.into(),
         lease: Duration::from_millis(900),
@@ -418,7 +435,8 @@ fn workers_hold_builds_that_outlast_their_lease_and_stop_those_nobody_wants() {
     };
     let (stop, runs) = (AtomicBool::new(false), Mutex::new(BTreeMap::new()));
     let begun = std::time::Instant::now();
-    let run = |lease: &Lease, cancel: &AtomicBool| {
+    let run = |lease: &Lease, cancel: &AtomicBool, diary: &Diary| {
+        diary.take(format!("{{\"runs\":\"{}\"}}", lease.request));
         *runs.lock().unwrap().entry(lease.request.clone()).or_insert(0) += 1;
         let until = match lease.request.as_str() {
             "long" => Duration::from_millis(2500),
@@ -440,6 +458,26 @@ fn workers_hold_builds_that_outlast_their_lease_and_stop_those_nobody_wants() {
             let (worker, serving, run, stop, tell) = (worker(name), &serving, &run, &stop, &tell);
             scope.spawn(move || work(serving, &worker, run, stop, tell))
         });
+        // Whatever fails below, the workers end.
+        let _stop = Stop(&stop);
+        // What happens is there to be read while the build runs.
+        let known = Known {
+            build: long,
+            attempt: 1,
+            number: 0,
+        };
+        let news = loop {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            let news = queue.news(&[known]).unwrap();
+            if !news.is_empty() {
+                break news;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let first = Known { number: 1, ..known };
+        assert_eq!(news, [(first, r#"[{"runs":"long"}]"#.to_string())]);
+        assert_eq!(queue.news(&[first]).unwrap(), []);
+        assert_eq!(queue.open_builds().unwrap(), [(long, 1), (endless, 1)]);
         while queue.build(long).unwrap().ended_at.is_none() {
             assert!(begun.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(50));

@@ -1,7 +1,8 @@
 //! The real program with a real PostgreSQL: one ledger, one history and one queue for several stores.
 #![cfg(feature = "postgres")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -45,7 +46,7 @@ impl Place {
                 &place.database.serving_role(),
             ],
         );
-        assert!(said.ends_with("version 0 → 1\n"), "{said}");
+        assert!(said.ends_with("version 0 → 2\n"), "{said}");
         place
     }
 
@@ -302,8 +303,8 @@ fn shared_queue_stops_a_build_that_nobody_wants() {
     assert!(worker.0.wait().unwrap().success());
 }
 
-/// What the tool `build` says to a call over standard input and output.
-fn call_build(place: &Place, arguments: &Value) -> Value {
+/// What the tool `build` says to a call over standard input and output, and what it told before.
+fn call_build(place: &Place, arguments: &Value) -> (Value, Vec<Value>) {
     let serve = ["serve", "--queue", "--context-root", "contexts"];
     let mut server = place.command("server", "front", &serve);
     let mut server = server
@@ -319,16 +320,21 @@ fn call_build(place: &Place, arguments: &Value) -> Value {
         json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
             "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}),
         json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
-        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "build", "arguments": arguments}}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "build", "arguments": arguments,
+            "_meta": {"progressToken": "p"}}}),
     ] {
         writeln!(input, "{message}").unwrap();
     }
+    let mut told = Vec::new();
     loop {
         let mut line = String::new();
         assert!(output.read_line(&mut line).unwrap() > 0, "the server ended");
         let message: Value = serde_json::from_str(&line).unwrap();
         if message["id"] == 2 {
-            return message["result"].clone();
+            return (message["result"].clone(), told);
+        }
+        if message["method"] == "notifications/progress" {
+            told.push(message["params"].clone());
         }
     }
 }
@@ -336,7 +342,7 @@ fn call_build(place: &Place, arguments: &Value) -> Value {
 #[test]
 fn shared_queue_makes_the_builds_of_a_server() {
     let place = Place::migrated();
-    let refused = call_build(&place, &json!({"context": "/etc"}));
+    let (refused, _) = call_build(&place, &json!({"context": "/etc"}));
     assert_eq!(refused["isError"], true, "{refused}");
     assert_eq!(
         place.json("one", &["queue", "list"]),
@@ -344,9 +350,14 @@ fn shared_queue_makes_the_builds_of_a_server() {
         "what the server refuses is not queued"
     );
     let _worker = Running(place.worker("back", &[]).stderr(Stdio::null()).spawn().unwrap());
-    let done = call_build(&place, &json!({"context": "app", "tags": ["app:1"]}));
+    let (done, told) = call_build(&place, &json!({"context": "app", "tags": ["app:1"]}));
     assert_eq!(done["structuredContent"]["status"], "done", "{done}");
-    let failed = call_build(&place, &json!({"context": "broken"}));
+    let last = told.last().unwrap();
+    assert!(
+        last["progress"] == 2.0 && last["message"].as_str().unwrap().contains("COPY file"),
+        "{told:?}"
+    );
+    let (failed, _) = call_build(&place, &json!({"context": "broken"}));
     assert_eq!(
         (&failed["isError"], &failed["structuredContent"]["status"]),
         (&json!(true), &json!("failed")),
@@ -363,6 +374,158 @@ fn shared_queue_makes_the_builds_of_a_server() {
     // The server's own store made nothing, and knows the build all the same.
     let id = done["structuredContent"]["build"].as_str().unwrap();
     assert_eq!(place.json("front", &["history", "show", id])["status"], "done");
+}
+
+/// A client's token: who asks, and somebody else.
+const ASKS: &str = "asks-0123456789abcdefghijklmn";
+const OTHER: &str = "other-0123456789abcdefghijkl";
+
+/// A server over HTTP that makes no builds itself.
+fn front(place: &Place, name: &str) -> (Running, String) {
+    place.secret("tokens", &format!("asks guarded {ASKS}\nother guarded {OTHER}\n"));
+    let serve = ["serve", "--queue", "--context-root", "contexts"];
+    let http = ["--http", "127.0.0.1:0", "--tokens", "tokens"];
+    let mut command = place.command("server", name, &[&serve[..], &http].concat());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let running = Running(child);
+    loop {
+        let mut line = String::new();
+        assert!(said.read_line(&mut line).unwrap() > 0, "{name} does not start");
+        if let Some(address) = line.trim().strip_prefix("listening on http://") {
+            // Nobody reads what else it says.
+            std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+            return (running, address.into());
+        }
+    }
+}
+
+/// The status and the body of an answer.
+fn ask(address: &str, token: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: \
+         application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.into())
+}
+
+/// Asks until the answer is as wanted.
+#[track_caller]
+fn until(address: &str, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let begun = Instant::now();
+    loop {
+        let (_, said) = ask(address, ASKS, "GET", path, "");
+        if wanted(&said) {
+            return said;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{path}: {said}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn shared_builds_are_followed_and_stopped_where_nobody_makes_them() {
+    let place = Place::migrated();
+    place.write(
+        "contexts/slow/Dockerfile",
+        "FROM base\nRUN echo line one; sleep 1; echo line two; sleep 600\n",
+    );
+    let (_one, first) = front(&place, "first");
+    let (_two, second) = front(&place, "second");
+    let wanted = json!({"context": "slow", "build_contexts": {"base": "oci-layout://base"}}).to_string();
+    let begin = || {
+        let (status, said) = ask(&first, ASKS, "POST", "/v1/builds", &wanted);
+        assert_eq!(status, 202, "{said}");
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["build"].as_str().unwrap().to_string()
+    };
+    // Nobody makes it yet: it waits, on both; stopped, it is not made.
+    let idle = begin();
+    until(&second, &format!("/v1/builds/{idle}"), |said| {
+        said.contains("\"status\":\"waiting\"")
+    });
+    assert_eq!(
+        ask(&second, ASKS, "DELETE", &format!("/v1/builds/{idle}"), "").0,
+        200
+    );
+    until(&first, &format!("/v1/builds/{idle}"), |said| {
+        said.contains("\"status\":\"cancelled\"")
+    });
+    // A worker takes the next one, and both servers tell what happens in it.
+    let id = begin();
+    let path = format!("/v1/builds/{id}");
+    let _worker = Running(place.worker("back", &[]).stderr(Stdio::null()).spawn().unwrap());
+    for server in [&first, &second] {
+        until(server, &format!("{path}/log"), |said| said.contains("line two"));
+        let one = until(server, &path, |said| said.contains("\"status\":\"running\""));
+        assert!(
+            one.contains("\"by\":\"asks\"") && one.contains("RUN echo line one"),
+            "{one}"
+        );
+        assert!(
+            ask(server, ASKS, "GET", &format!("{path}/graph"), "")
+                .1
+                .contains("bar running")
+        );
+    }
+    let follows = {
+        let (second, path) = (second.clone(), format!("{path}/events"));
+        std::thread::spawn(move || ask(&second, ASKS, "GET", &path, "").1)
+    };
+    assert_eq!(ask(&second, OTHER, "DELETE", &path, "").0, 403);
+    assert_eq!(ask(&second, ASKS, "DELETE", &path, "").0, 200);
+    let events = follows.join().unwrap();
+    let last = events.trim().rsplit("data: ").next().unwrap();
+    assert!(
+        events.contains("line two") && last.contains("\"ended\"") && last.contains("\"cancelled\""),
+        "{events}"
+    );
+    // The account of the worker is the record, for all.
+    for server in [&first, &second] {
+        let record = until(server, &format!("{path}/record"), |said| {
+            said.contains("\"status\":\"cancelled\"")
+        });
+        assert!(record.contains("line two"), "{record}");
+    }
+    // What the command line puts into the queue is seen too.
+    let number = place.good("server", "one", &["queue", "add", "app", "--wait"]);
+    let id = number
+        .lines()
+        .find_map(|line| line.strip_prefix("id       "))
+        .unwrap();
+    until(&second, &format!("/v1/builds/{id}"), |said| {
+        said.contains("\"status\":\"done\"")
+    });
+}
+
+#[test]
+fn shared_builds_that_are_taken_over_are_followed_from_the_beginning() {
+    let place = Place::migrated();
+    let (_front, server) = front(&place, "front");
+    let (number, mut first) = begun(&place, "first", "echo says $(hostname); sleep 4");
+    let id = place.json("one", &["queue", "show", &number])["id"]
+        .as_str()
+        .unwrap()
+        .to_string();
+    let log = format!("/v1/builds/{id}/log");
+    until(&server, &log, |said| said.matches("says ").count() >= 1);
+    first.0.kill().unwrap();
+    let _second = Running(place.worker("second", &[]).stderr(Stdio::null()).spawn().unwrap());
+    place.wait_for(&number, |build| build["attempt"] == 2);
+    until(&server, &format!("/v1/builds/{id}"), |said| {
+        said.contains("\"status\":\"done\"")
+    });
+    let (_, said) = ask(&server, ASKS, "GET", &log, "");
+    assert!(said.contains("says "), "{said}");
 }
 
 #[test]
@@ -384,7 +547,7 @@ fn shared_books_are_refused_where_they_would_not_hold() {
         ],
     );
     let again = place.good("owner", "one", &["database", "migrate"]);
-    assert!(again.contains("of version 1 already"), "{again}");
+    assert!(again.contains("of version 2 already"), "{again}");
     for arguments in [
         &["ledger", "verify"][..],
         &["build", "-q", "contexts/app"],
@@ -419,7 +582,7 @@ fn shared_books_are_refused_where_they_would_not_hold() {
         .sql("INSERT INTO praxis.migrations (version) VALUES (7)");
     let said = place.bad("server", &["queue", "list"]);
     assert!(
-        said.contains("of version 7, this praxis knows version 1: use a later praxis"),
+        said.contains("of version 7, this praxis knows version 2: use a later praxis"),
         "{said}"
     );
 }

@@ -2,19 +2,24 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use praxis_engine::{BuildRecord, BuildRequest, Event, Events, Recorder};
+use praxis_engine::{BuildRecord, BuildRequest, BuildStatus, Event, Events, RecordedError, Recorder};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::tools::Deaf;
-use crate::{Caller, Tier, ToolError, Untrusted};
+use crate::{Caller, Done, Tier, ToolError, ToolErrorKind, Untrusted};
 
 /// Ended builds whose events can still be followed.
 const KEPT: usize = 32;
 /// Bytes of events that are kept of one build; the oldest go first.
 const MOST: usize = 2 << 20;
+
+/// How often somebody who waits looks whether anybody waits for them.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The list of builds.
 #[derive(Default)]
@@ -27,6 +32,8 @@ pub(crate) struct Job {
     /// Who asked for it.
     pub caller: String,
     cancel: Weak<AtomicBool>,
+    /// Whether somebody asked to stop it.
+    stop: AtomicBool,
     state: Mutex<State>,
     news: watch::Sender<u64>,
 }
@@ -38,6 +45,13 @@ struct State {
     bytes: usize,
     next: u64,
     ended: bool,
+    /// Whether nobody makes it yet.
+    waiting: bool,
+    /// What is known of it after its end, where nothing else is.
+    left: Option<BuildRecord>,
+    /// What came of it, if others made it.
+    outcome: Option<Result<Done, ToolError>>,
+    listeners: Vec<Sender<Event>>,
 }
 
 /// Something that happened, as others may see it.
@@ -58,17 +72,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Jobs {
     /// Adds a build that begins now. `request` has its id.
     pub fn begin(&self, request: &BuildRequest, caller: &Caller, cancel: &Arc<AtomicBool>) -> Arc<Job> {
+        self.add(request, &caller.name, Arc::downgrade(cancel), false)
+    }
+
+    /// Adds a build that others make, and that waits for them. `request` has its id.
+    pub fn await_others(&self, request: &BuildRequest, caller: &str) -> Arc<Job> {
+        self.add(request, caller, Weak::new(), true)
+    }
+
+    fn add(&self, request: &BuildRequest, caller: &str, cancel: Weak<AtomicBool>, waiting: bool) -> Arc<Job> {
         let recorder = Recorder::begin(request, &Deaf);
         let job = Arc::new(Job {
             id: recorder.id(),
-            caller: caller.name.clone(),
-            cancel: Arc::downgrade(cancel),
+            caller: caller.into(),
+            cancel,
+            stop: AtomicBool::new(false),
             state: Mutex::new(State {
                 recorder: Some(recorder),
                 events: VecDeque::new(),
                 bytes: 0,
                 next: 1,
                 ended: false,
+                waiting,
+                left: None,
+                outcome: None,
+                listeners: Vec::new(),
             }),
             news: watch::Sender::new(0),
         });
@@ -93,6 +121,11 @@ impl Jobs {
         let mut found = self.all_running();
         found.retain(|(job, _)| !text.is_empty() && job.id.starts_with(text));
         found.pop().filter(|_| found.is_empty())
+    }
+
+    /// What is known of a build that ended not long ago and is on no record, by its whole id.
+    pub fn left(&self, id: &str) -> Option<BuildRecord> {
+        lock(&self.find(id)?.state).left.clone()
     }
 
     /// All that run, the latest first.
@@ -127,10 +160,102 @@ impl Job {
                 "only who asked for a build, and the tier open, can stop it",
             ));
         }
+        self.ask_to_stop();
+        Ok(())
+    }
+
+    /// The same for whoever may.
+    pub fn ask_to_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
         if let Some(flag) = self.cancel.upgrade() {
             flag.store(true, Ordering::Relaxed);
         }
-        Ok(())
+    }
+
+    /// Whether somebody asked to stop it.
+    pub fn is_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody makes it yet.
+    pub fn is_waiting(&self) -> bool {
+        lock(&self.state).waiting
+    }
+
+    /// The event as others than the caller may see it.
+    pub fn masked(&self, event: Event) -> Event {
+        match &lock(&self.state).recorder {
+            Some(recorder) => recorder.masked(event),
+            None => event,
+        }
+    }
+
+    /// Somebody begins to make it, perhaps after another one gave up: what is known of its steps is as good as nothing.
+    pub fn taken(&self, request: &BuildRequest) {
+        let mut state = lock(&self.state);
+        if !state.ended {
+            state.waiting = false;
+            state.recorder = Some(Recorder::begin(request, &Deaf));
+        }
+    }
+
+    /// Waits until others have made it, and passes on what happens; `cancel` asks to stop it.
+    ///
+    /// # Errors
+    /// Why there is no result.
+    pub fn wait(&self, events: &dyn Events, cancel: &AtomicBool) -> Result<Done, ToolError> {
+        let heard = self.listen();
+        loop {
+            match heard.recv_timeout(LOOK) {
+                Ok(event) => events.event(event),
+                Err(RecvTimeoutError::Timeout) => {
+                    if cancel.load(Ordering::Relaxed) {
+                        self.ask_to_stop();
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let outcome = lock(&self.state).outcome.clone();
+        outcome.unwrap_or_else(|| Err(ToolError::internal("the build ended without a word")))
+    }
+
+    /// What happens from now on, until the end.
+    fn listen(&self) -> Receiver<Event> {
+        let (sender, receiver) = channel();
+        let mut state = lock(&self.state);
+        if !state.ended {
+            state.listeners.push(sender);
+        }
+        receiver
+    }
+
+    /// It ended, and this is what those say who made it.
+    pub fn made(&self, outcome: Result<Done, ToolError>) {
+        let told = match &outcome {
+            Ok(done) => done.value.clone(),
+            Err(error) => {
+                let status = match error.kind {
+                    ToolErrorKind::Cancelled => BuildStatus::Cancelled,
+                    _ => BuildStatus::Failed,
+                };
+                let mut state = lock(&self.state);
+                let mut record = state.recorder.as_ref().map(Recorder::so_far);
+                if let Some(record) = &mut record {
+                    record.status = status;
+                    record.ended = praxis_engine::record_time();
+                    record.error = Some(RecordedError {
+                        message: error.message.clone(),
+                        line: None,
+                    });
+                }
+                state.left = record;
+                let said = Untrusted::text(&error.message);
+                serde_json::json!({"status": crate::tools::status(status), "untrusted": {"error": said}})
+            }
+        };
+        lock(&self.state).outcome = Some(outcome);
+        self.end(told);
     }
 
     /// What happened after the event with this number.
@@ -175,6 +300,7 @@ impl Job {
         if !state.ended {
             state.ended = true;
             state.recorder = None;
+            state.listeners.clear();
             let told = serde_json::json!({"event": "ended", "result": outcome});
             self.tell(&mut state, &told, true);
         }
@@ -188,9 +314,12 @@ impl Events for Job {
             return;
         };
         recorder.event(event.clone());
+        let shown = recorder.masked(event.clone());
+        state
+            .listeners
+            .retain(|listener| listener.send(shown.clone()).is_ok());
         if !matches!(event, Event::Progress { .. }) {
-            let shown = Untrusted::of(&recorder.masked(event));
-            self.tell(&mut state, shown.as_value(), false);
+            self.tell(&mut state, Untrusted::of(&shown).as_value(), false);
         }
     }
 }
@@ -274,6 +403,53 @@ mod tests {
     }
 
     const LONG: usize = 15 << 10;
+
+    #[test]
+    fn a_build_of_others_waits_is_taken_and_tells_who_waits_for_it() {
+        let jobs = Jobs::default();
+        let request = BuildRequest {
+            id: Some(BuildId::fresh()),
+            ..BuildRequest::default()
+        };
+        let job = jobs.await_others(&request, "a");
+        assert!(job.is_waiting() && jobs.running(&job.id).is_some());
+        job.taken(&request);
+        assert!(!job.is_waiting());
+        struct Heard(Mutex<Vec<Event>>);
+        impl Events for Heard {
+            fn event(&self, event: Event) {
+                lock(&self.0).push(event);
+            }
+        }
+        let (heard, cancel) = (Heard(Mutex::default()), AtomicBool::new(true));
+        let outcome = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| job.wait(&heard, &cancel));
+            while !job.is_to_stop() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            job.event(note("one"));
+            job.made(Err(ToolError::new(ToolErrorKind::Cancelled, "as asked")));
+            waits.join().unwrap()
+        });
+        assert_eq!(outcome.unwrap_err().kind, ToolErrorKind::Cancelled);
+        assert_eq!(lock(&heard.0).len(), 1);
+        let left = jobs.left(&job.id).unwrap();
+        assert_eq!(
+            (left.status, left.error.unwrap().message.as_str()),
+            (BuildStatus::Cancelled, "as asked")
+        );
+        assert!(
+            job.after(0)
+                .last()
+                .unwrap()
+                .text
+                .contains(r#""status":"cancelled""#)
+        );
+        assert!(
+            job.wait(&heard, &cancel).is_err(),
+            "who comes late is told the same"
+        );
+    }
 
     #[test]
     fn only_who_asked_and_the_tier_open_stop_a_build() {

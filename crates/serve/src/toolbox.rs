@@ -8,12 +8,12 @@ use praxis_engine::{BuildRecord, Engine, Events, Pull, RegistryAccess, Site};
 use praxis_registry::{CredentialSources, Settings};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::contexts::Contexts;
 use crate::jobs::{Job, Jobs};
+use crate::others::Followed;
 use crate::tally::Tally;
-use crate::{Done, Policy, Tier, ToolError, ToolErrorKind, Verifier};
+use crate::{Builders, Policy, Tier, ToolError, ToolErrorKind, Verifier};
 
 /// The engine, the server's policy, and what the machine lends.
 pub struct Toolbox {
@@ -23,6 +23,8 @@ pub struct Toolbox {
     pub(crate) tally: Tally,
     pub(crate) jobs: Jobs,
     pub(crate) contexts: Contexts,
+    /// Builds of others that are to be followed.
+    pub(crate) asked: Mutex<Vec<Followed>>,
     places: Arc<AtomicUsize>,
     flags: Mutex<Vec<Weak<AtomicBool>>>,
     pub(crate) builders: Option<Box<dyn Builders>>,
@@ -74,16 +76,6 @@ pub struct Call<'a> {
     pub cancel: Arc<AtomicBool>,
 }
 
-/// Others, who make the builds of a server.
-pub trait Builders: Send + Sync {
-    /// Has a build made and waits for its end. The arguments are those of the tool `build`, which this server would
-    /// take.
-    ///
-    /// # Errors
-    /// What the tool says, or that nobody could be asked.
-    fn build(&self, arguments: &Value, call: &Call<'_>) -> Result<Done, ToolError>;
-}
-
 /// A build as it stands.
 pub(crate) struct Seen {
     /// What is known of it.
@@ -93,9 +85,10 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// `running`, or how it ended.
+    /// `waiting` for somebody to make it, `running`, or how it ended.
     pub fn status(&self) -> &'static str {
-        match self.running {
+        match &self.running {
+            Some(job) if job.is_waiting() => "waiting",
             Some(_) => "running",
             None => crate::tools::status(self.record.status),
         }
@@ -121,6 +114,7 @@ impl Toolbox {
             tally: Tally::default(),
             jobs: Jobs::default(),
             contexts: Contexts::default(),
+            asked: Mutex::default(),
             places: Arc::default(),
             flags: Mutex::default(),
             builders: None,
@@ -204,8 +198,9 @@ impl Toolbox {
             ToolError::new(ToolErrorKind::Missing, error.message)
                 .with_hint("history lists the builds on record")
         };
+        let record = self.engine.build_record(text);
         Ok(Seen {
-            record: self.engine.build_record(text).map_err(missing)?,
+            record: record.or_else(|error| self.jobs.left(text).ok_or_else(|| missing(error)))?,
             running: None,
         })
     }

@@ -8,12 +8,12 @@ use crate::failure::Failure;
 
 #[cfg(feature = "postgres")]
 mod with {
-    use std::sync::atomic::Ordering;
     use std::sync::{Mutex, PoisonError};
     use std::time::Duration;
 
-    use praxis_database::{Cancelled, DatabaseError, Queue, QueuedBuild};
-    use praxis_serve::{Call, Done, ToolError, ToolErrorKind};
+    use praxis_database::{Cancelled, DatabaseError, Known, Queue, QueuedBuild};
+    use praxis_engine::{BuildId, Event};
+    use praxis_serve::{AskedBuild, Done, OpenBuild, SeenBuild, ToolError, ToolErrorKind};
     use serde_json::{Map, Value, json};
 
     use super::super::{database, result, write_stdout};
@@ -56,7 +56,11 @@ mod with {
         surroundings: &Surroundings,
     ) -> Result<Outcome, Failure> {
         let asked_by = surroundings.environment.text("USER").unwrap_or("unknown");
-        let number = queue.add(&request(options)?.to_string(), asked_by)?;
+        let number = queue.add(
+            &request(options)?.to_string(),
+            asked_by,
+            BuildId::fresh().as_str(),
+        )?;
         write_stdout(format!("{number}\n").as_bytes())?;
         if !options.wait {
             return Ok(Outcome::Done);
@@ -95,7 +99,7 @@ mod with {
         Ok(request)
     }
 
-    /// Builds that a server puts into the queue, and waits for.
+    /// Builds that a server puts into the queue, and follows.
     struct Queued(Mutex<Queue>);
 
     pub fn builders(surroundings: &Surroundings) -> Result<Box<dyn Builders>, Failure> {
@@ -104,36 +108,62 @@ mod with {
     }
 
     impl Queued {
-        fn ask<T>(
-            &self,
-            ask: impl FnOnce(&mut Queue) -> Result<T, DatabaseError>,
-        ) -> Result<T, DatabaseError> {
-            ask(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        fn of<T>(&self, ask: impl FnOnce(&mut Queue) -> Result<T, DatabaseError>) -> Result<T, ToolError> {
+            let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            ask(&mut queue).map_err(|error| ToolError::new(ToolErrorKind::Busy, error.to_string()))
         }
     }
 
     impl Builders for Queued {
-        fn build(&self, arguments: &Value, call: &Call<'_>) -> Result<Done, ToolError> {
-            let told = |error: DatabaseError| ToolError::new(ToolErrorKind::Busy, error.to_string());
+        fn ask(&self, id: &BuildId, arguments: &Value, caller: &str) -> Result<i64, ToolError> {
             let request = arguments.to_string();
-            let number = self
-                .ask(|queue| queue.add(&request, &call.caller.name))
-                .map_err(told)?;
-            let (mut pause, mut asked) = (PAUSES[0], false);
-            loop {
-                std::thread::sleep(pause);
-                pause = PAUSES[1].min(pause * 2);
-                if !asked && call.cancel.load(Ordering::Relaxed) {
-                    asked = self.ask(|queue| queue.cancel(number)).is_ok();
-                }
-                match self.ask(|queue| queue.build(number)) {
-                    Ok(build) if build.ended_at.is_some() => return done(&build),
-                    Ok(_) => {}
-                    // The build is in the queue: what came of it is there when the database is.
-                    Err(error) if error.is_passing() => {}
-                    Err(error) => return Err(told(error)),
-                }
-            }
+            self.of(|queue| queue.add(&request, caller, id.as_str()))
+        }
+
+        fn open(&self) -> Result<Vec<OpenBuild>, ToolError> {
+            let open = self.of(Queue::open_builds)?.into_iter();
+            Ok(open
+                .map(|(number, attempt)| OpenBuild { number, attempt })
+                .collect())
+        }
+
+        fn look(&self, number: i64) -> Result<AskedBuild, ToolError> {
+            let build = self.of(|queue| queue.build(number))?;
+            Ok(AskedBuild {
+                id: build.id.as_deref().and_then(|id| id.parse().ok()),
+                arguments: serde_json::from_str(&build.request).unwrap_or_default(),
+                attempt: build.attempt,
+                outcome: build.ended_at.is_some().then(|| done(&build)),
+                asked_by: build.asked_by,
+            })
+        }
+
+        fn news(&self, known: &[SeenBuild]) -> Result<Vec<(SeenBuild, Vec<Event>)>, ToolError> {
+            let known = known.iter().map(|seen| Known {
+                build: seen.number,
+                attempt: seen.attempt,
+                number: seen.last,
+            });
+            let known: Vec<Known> = known.collect();
+            let news = self.of(|queue| queue.news(&known))?;
+            let told = |(known, text): (Known, String)| {
+                let seen = SeenBuild {
+                    number: known.build,
+                    attempt: known.attempt,
+                    last: known.number,
+                };
+                // What a later praxis tells that this one does not know is passed over.
+                let events: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+                let events = events
+                    .into_iter()
+                    .filter_map(|event| serde_json::from_value(event).ok());
+                (seen, events.collect())
+            };
+            Ok(news.into_iter().map(told).collect())
+        }
+
+        fn stop(&self, number: i64) -> Result<(), ToolError> {
+            self.of(|queue| queue.cancel(number)).map(drop)
         }
     }
 
@@ -182,9 +212,10 @@ mod with {
         let missing = || "-".to_string();
         let number = |number: Option<i64>| number.map_or_else(missing, |it| it.to_string());
         format!(
-            "build    {}\nstate    {}\nasked    {} by {}\nended    {}\nworker   {} (taken {} times)\nrecord   {}\n\
+            "build    {}\nid       {}\nstate    {}\nasked    {} by {}\nended    {}\nworker   {} (taken {} times)\nrecord   {}\n\
              request  {}\nresult   {}\n",
             build.number,
+            sanitize(build.id.as_deref().unwrap_or("-")),
             build.state,
             build.asked_at,
             sanitize(&build.asked_by),

@@ -10,8 +10,8 @@ mod with {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
-    use praxis_database::{End, EndState, HeldBooks, Lease, Told, Worker, work};
-    use praxis_engine::{Event, Events};
+    use praxis_database::{Diary, End, EndState, HeldBooks, Lease, Told, Worker, work};
+    use praxis_engine::{BuildId, Event, Events};
     use praxis_serve::{Call, Caller, Policy, Reach, Roots, Tier, Toolbox, Tools};
 
     use super::super::{database, serve};
@@ -22,11 +22,17 @@ mod with {
     /// How often an empty queue is looked at.
     const PAUSE: Duration = Duration::from_millis(200);
 
-    /// What happens during a build is in its account.
-    struct Quiet;
+    /// What happens during a build, for those who follow it from elsewhere.
+    struct Followers<'a>(&'a Diary);
 
-    impl Events for Quiet {
-        fn event(&self, _: Event) {}
+    impl Events for Followers<'_> {
+        fn event(&self, event: Event) {
+            if !matches!(event, Event::Progress { .. })
+                && let Ok(text) = serde_json::to_string(&event)
+            {
+                self.0.take(text);
+            }
+        }
     }
 
     /// What makes builds, one after the other.
@@ -60,7 +66,7 @@ mod with {
             pause: PAUSE,
             until_empty: options.until_empty,
         };
-        let run = |lease: &Lease, cancel: &AtomicBool| bench.build(lease, cancel);
+        let run = |lease: &Lease, cancel: &AtomicBool, diary: &Diary| bench.build(lease, cancel, diary);
         Ok(work(&url, &worker, &run, &stop, &tell)?)
     }
 
@@ -82,7 +88,7 @@ mod with {
     }
 
     impl Bench {
-        fn build(&self, lease: &Lease, cancel: &AtomicBool) -> End {
+        fn build(&self, lease: &Lease, cancel: &AtomicBool, diary: &Diary) -> End {
             let failed = |result: String| End {
                 state: EndState::Failed,
                 result,
@@ -107,10 +113,13 @@ mod with {
                 });
                 let call = Call {
                     caller: &caller,
-                    events: &Quiet,
+                    events: &Followers(diary),
                     cancel: flag,
                 };
-                let called = self.tools.call(&self.toolbox, "build", arguments, &call);
+                // A build that is older than such ids gets one now.
+                let id = lease.id.as_deref().and_then(|id| id.parse().ok());
+                let id = id.unwrap_or_else(BuildId::fresh);
+                let called = self.tools.build_as(&self.toolbox, id, arguments, &call);
                 drop(done);
                 called
             });

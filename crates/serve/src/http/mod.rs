@@ -30,7 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::traces::Traces;
-use crate::{ServeError, Toolbox, Tools};
+use crate::{ServeError, Toolbox, Tools, others};
 pub use api::openapi;
 use clients::Clients;
 pub(crate) use clients::read_private;
@@ -101,6 +101,7 @@ impl HttpServer {
     pub fn serve(self, toolbox: Toolbox) -> Result<(), ServeError> {
         let runtime = Runtime::new().map_err(|error| ServeError::machine("cannot start threads", error))?;
         let toolbox = Arc::new(toolbox);
+        others::follow(&toolbox);
         let served = runtime.block_on(self.run(toolbox.clone()));
         toolbox.stop();
         runtime.shutdown_timeout(if toolbox.running() == 0 {

@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn serve_stdio(toolbox: Toolbox, tier: Tier) -> Result<(), ServeError> {
     let runtime = Runtime::new().map_err(|error| ServeError::machine("cannot start threads", error))?;
     let toolbox = Arc::new(toolbox);
+    crate::others::follow(&toolbox);
     let caller = Caller {
         name: "stdio".into(),
         tier,

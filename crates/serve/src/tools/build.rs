@@ -38,16 +38,16 @@ const TAIL: usize = 8 << 10;
 #[serde(deny_unknown_fields)]
 pub(crate) struct BuildInput {
     /// Directory of the build context, in a root of this server.
-    context: String,
+    pub(crate) context: String,
     /// The Dockerfile, relative to the context; `Dockerfile` unless given.
     #[serde(default)]
     dockerfile: Option<String>,
     /// The stage to build; the last unless given.
     #[serde(default)]
-    target: Option<String>,
+    pub(crate) target: Option<String>,
     /// Values for ARG instructions. They can be seen in the image and in records: never put a secret here.
     #[serde(default)]
-    build_args: BTreeMap<String, String>,
+    pub(crate) build_args: BTreeMap<String, String>,
     /// Further contexts by name: a directory in a root, `docker-image://NAME`, or `oci-layout://DIR` in a root.
     #[serde(default)]
     build_contexts: BTreeMap<String, String>,
@@ -56,7 +56,7 @@ pub(crate) struct BuildInput {
     platforms: Vec<String>,
     /// Names for the image in the store of this server. Nothing is pushed.
     #[serde(default)]
-    tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     /// Labels.
     #[serde(default)]
     labels: BTreeMap<String, String>,
@@ -198,7 +198,17 @@ impl Begun {
     /// # Errors
     /// If the arguments are wrong, the policy does not allow it, or no place is free.
     pub fn begin(toolbox: &Toolbox, input: &BuildInput, call: &Call<'_>) -> Result<Begun, ToolError> {
-        Begun::of(toolbox, request(toolbox, input, call)?, call)
+        Begun::named(toolbox, input, call, BuildId::fresh())
+    }
+
+    /// The same with an id that is known already.
+    pub fn named(
+        toolbox: &Toolbox,
+        input: &BuildInput,
+        call: &Call<'_>,
+        id: BuildId,
+    ) -> Result<Begun, ToolError> {
+        Begun::of(toolbox, request(toolbox, input, call)?, call, id)
     }
 
     /// The same for a context that the caller sent.
@@ -211,12 +221,18 @@ impl Begun {
         input: &SentBuild,
         call: &Call<'_>,
     ) -> Result<Begun, ToolError> {
-        Begun::of(toolbox, sent_request(toolbox, held, input, call)?, call)
+        let request = sent_request(toolbox, held, input, call)?;
+        Begun::of(toolbox, request, call, BuildId::fresh())
     }
 
-    fn of(toolbox: &Toolbox, mut request: BuildRequest, call: &Call<'_>) -> Result<Begun, ToolError> {
+    fn of(
+        toolbox: &Toolbox,
+        mut request: BuildRequest,
+        call: &Call<'_>,
+        id: BuildId,
+    ) -> Result<Begun, ToolError> {
         let place = toolbox.place()?;
-        request.id = Some(BuildId::fresh());
+        request.id = Some(id);
         request.asked_by = Some(call.caller.name.clone());
         Ok(Begun {
             job: toolbox.jobs.begin(&request, call.caller, &call.cancel),
@@ -247,19 +263,19 @@ impl Begun {
 
     fn run(&self, toolbox: &Toolbox, events: &dyn Events) -> Result<BuildOutput, ToolError> {
         let deadline = Deadline::start(toolbox.policy.longest_job, self.cancel.clone());
-        let both = Both(events, &*self.job);
+        let both = Both(events, &self.job);
         let built = toolbox.engine.build(&self.request, &both, &self.cancel);
         ended(toolbox, &self.job.id, built, deadline.passed(), &self.cancel)
     }
 }
 
-/// Events go to both.
-struct Both<'a>(&'a dyn Events, &'a dyn Events);
+/// Events go to the job, and to who called as others may see them.
+struct Both<'a>(&'a dyn Events, &'a Job);
 
 impl Events for Both<'_> {
     fn event(&self, event: Event) {
         self.1.event(event.clone());
-        self.0.event(event);
+        self.0.event(self.1.masked(event));
     }
 }
 

@@ -36,7 +36,7 @@ struct RecordedBuild {
     build: String,
     /// Who asked for it, if a server was asked.
     by: Option<String>,
-    /// `running`, `done`, `failed` or `cancelled`.
+    /// `waiting`, `running`, `done`, `failed` or `cancelled`.
     status: &'static str,
     /// When it began.
     started: String,

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use praxis_engine::{Event, Events};
+use praxis_engine::{BuildId, Event, Events};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::contexts::Held;
-use crate::{Call, Caller, Tier, ToolError, ToolErrorKind, Toolbox};
+use crate::{Call, Caller, Tier, ToolError, ToolErrorKind, Toolbox, others};
 
 pub(crate) use build::{Begun, BuildInput, BuildOutput, Network, SentBuild, status};
 pub(crate) use log::whole as whole_log;
@@ -191,13 +191,31 @@ impl Tools {
         let done = refuse_reserved(&arguments).and_then(|()| match &toolbox.builders {
             Some(builders) if tool.name == build::NAME => {
                 build::check(toolbox, &arguments, call)?;
-                builders.build(&arguments, call)
+                others::build(toolbox, &**builders, &arguments, call)
             }
             _ => (tool.run)(toolbox, arguments, call),
         });
         let failed = done.as_ref().map(|done| done.failed);
         toolbox.tally.count(tool.name, outcome(failed), started.elapsed());
         done
+    }
+
+    /// Makes a build as the tool `build` does, with this id.
+    ///
+    /// # Errors
+    /// As [`Tools::call`].
+    pub fn build_as(
+        &self,
+        toolbox: &Toolbox,
+        id: BuildId,
+        arguments: Value,
+        call: &Call<'_>,
+    ) -> Result<Done, ToolError> {
+        self.permitted(build::NAME, call.caller)?;
+        refuse_reserved(&arguments)?;
+        let input: BuildInput = read(build::NAME, arguments)?;
+        let begun = Begun::named(toolbox, &input, call, id)?;
+        told(build::NAME, &Tools::finish(begun, toolbox, call.events)?)
     }
 
     /// Begins a build as the tool `build` would, and lets it run on a thread of its own; gives its id.
@@ -212,14 +230,18 @@ impl Tools {
     ) -> Result<String, ToolError> {
         self.permitted(build::NAME, caller)?;
         refuse_reserved(&arguments)?;
-        if toolbox.builders.is_some() {
-            return Err(ToolError::refused(
-                "this server has its builds made by workers, which nobody can follow here",
-            )
-            .with_hint("call the tool build, which waits for the end"));
+        if let Some(builders) = &toolbox.builders {
+            let call = Call {
+                caller,
+                events: &Deaf,
+                cancel: toolbox.flag(),
+            };
+            build::check(toolbox, &arguments, &call)?;
+            return Ok(others::ask(toolbox, &**builders, &arguments, &caller.name)?
+                .id
+                .clone());
         }
-        let input: BuildInput = serde_json::from_value(arguments)
-            .map_err(|error| ToolError::arguments(format!("build: {error}")))?;
+        let input: BuildInput = read(build::NAME, arguments)?;
         let begun = Begun::begin(
             toolbox,
             &input,
@@ -266,8 +288,7 @@ impl Tools {
     ) -> Result<Begun, ToolError> {
         self.permitted(build::NAME, call.caller)?;
         refuse_reserved(&arguments)?;
-        let input: SentBuild = serde_json::from_value(arguments)
-            .map_err(|error| ToolError::arguments(format!("build: {error}")))?;
+        let input: SentBuild = read(build::NAME, arguments)?;
         Begun::sent(toolbox, held, &input, call)
     }
 
@@ -291,6 +312,19 @@ fn outcome(failed: Result<bool, &ToolError>) -> &'static str {
         Ok(false) => "done",
         Err(error) => error.kind.name(),
     }
+}
+
+fn read<I: DeserializeOwned>(name: &str, arguments: Value) -> Result<I, ToolError> {
+    let read = serde_json::from_value(arguments);
+    read.map_err(|error| ToolError::arguments(format!("{name}: {error}")))
+}
+
+fn told(name: &str, outcome: &impl Outcome) -> Result<Done, ToolError> {
+    let value = serde_json::to_value(outcome);
+    Ok(Done {
+        value: value.map_err(|error| ToolError::internal(format!("{name}: {error}")))?,
+        failed: outcome.failed(),
+    })
 }
 
 /// Nobody listens.
@@ -339,15 +373,7 @@ impl About {
             input: schema::<I>(SchemaSettings::draft2020_12()),
             output: schema::<O>(SchemaSettings::draft2020_12().for_serialize()),
             run: Box::new(move |toolbox, arguments, call| {
-                let input = serde_json::from_value(arguments)
-                    .map_err(|error| ToolError::arguments(format!("{name}: {error}")))?;
-                let outcome = run(toolbox, input, call)?;
-                let value = serde_json::to_value(&outcome)
-                    .map_err(|error| ToolError::internal(format!("{name}: {error}")))?;
-                Ok(Done {
-                    value,
-                    failed: outcome.failed(),
-                })
+                told(name, &run(toolbox, read(name, arguments)?, call)?)
             }),
         }
     }

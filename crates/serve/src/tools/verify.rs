@@ -149,14 +149,17 @@ pub(crate) fn bundles(parts: &[SignedPart], judged: bool) -> Vec<Bundle> {
     all
 }
 
-/// Who signed, and when.
+/// Who signed, when, and which log has it.
 fn signer(one: &KeptSignature) -> String {
-    let who = match &one.identity {
+    let mut said = match &one.identity {
         Some(identity) => format!("signed by {identity}"),
         None => format!("signed with the key {}", one.key),
     };
-    match one.times.first() {
-        Some(time) => format!("{who}, {time}"),
-        None => who,
+    if let Some(time) = one.times.first() {
+        said += &format!(", {time}");
     }
+    for place in &one.logs {
+        said += &format!(", entry {} of {}", place.index, place.log);
+    }
+    said
 }

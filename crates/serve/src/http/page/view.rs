@@ -102,6 +102,7 @@ pub(super) fn build(seen: &Seen, latest: u64, source: Option<&Source>, search: &
     html! {
         div data-live=[live] data-after=(latest) data-graph={ "/builds/" (record.id) "/graph" } {
             h1 { (clean(&record.name)) " " (status(seen.status())) }
+            @if seen.status() == "waiting" { p { "It is in the queue: a worker makes it as soon as one is free." } }
             @if running {
                 noscript { p { a href={ "/builds/" (record.id) } { "Load again to see how far it is" } } }
                 form method="post" action={ "/builds/" (record.id) "/cancel" } { button { "Stop this build" } }
