@@ -63,12 +63,14 @@ impl Store {
         self.area("builds").join(id.as_str())
     }
 
-    /// Keeps the record of a build, and of all builds the `most` latest only.
+    /// Keeps the record of a build, and of all others the `most` latest only.
     pub fn put_build(&self, id: &BuildId, body: &[u8], most: usize) -> Result<(), StoreError> {
         self.replace(&self.build_path(id), &seal(body))?;
         let ids = self.build_ids();
         let excess = ids.len().saturating_sub(most);
-        ids[..excess].iter().for_each(|id| _ = self.remove_build(id));
+        // A build that waited long, or was taken over, is older than its record.
+        let old = ids[..excess].iter().filter(|old| *old != id);
+        old.for_each(|old| _ = self.remove_build(old));
         Ok(())
     }
 
