@@ -49,7 +49,7 @@ fn this_repository_deploys_the_placeholder_or_its_last_release() {
     let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let output = praxis(top, &["promote", "--check"]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert_eq!(stdout(&output), "0 problems in 3 places\n");
+    assert_eq!(stdout(&output), "0 problems in 5 places\n");
 }
 
 #[test]
