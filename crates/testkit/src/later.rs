@@ -27,3 +27,20 @@ pub fn later_program(package: &str, name: &str) -> PathBuf {
     );
     directory.join("usr/bin").join(name)
 }
+
+/// A Python that has sigstore's client. It is fetched from PyPI when it is first asked for, into `target/later`.
+///
+/// # Panics
+/// If it cannot be fetched.
+pub fn sigstore_python() -> PathBuf {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let made = Command::new(top.join("scripts/sigstore-python"))
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(
+        made.status.success(),
+        "sigstore's Python client cannot be fetched: {said}"
+    );
+    PathBuf::from(String::from_utf8_lossy(&made.stdout).trim_end())
+}

@@ -19,7 +19,7 @@ pub use archive::Archive;
 pub use base::{Base, busybox};
 pub use certifier::{CertificateLog, Certifier, CertifierOptions};
 pub use cutter::Cutter;
-pub use later::later_program;
+pub use later::{later_program, sigstore_python};
 pub use postgres::{RealPostgres, TestDatabase};
 pub use registry::{Implementation, OTHER_REGISTRY, RealRegistry, RegistryOptions};
 pub use stamper::Stamper;

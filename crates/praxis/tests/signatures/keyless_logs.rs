@@ -1,6 +1,6 @@
 //! Logs of signatures, and of certificates: what they have to say, and the lies of both.
 
-use praxis_testkit::{CertificateLog, CertifierOptions, Lie, Witness, later_program};
+use praxis_testkit::{CertificateLog, CertifierOptions, Lie, Witness, later_program, sigstore_python};
 use serde_json::{Value, json};
 
 use crate::keyless::{ISSUER, Identified, WORKFLOW, verify, words};
@@ -420,9 +420,8 @@ fn trust_config(here: &Identified) -> String {
 }
 
 #[test]
-#[ignore = "needs sigstore's Python client, which scripts/signatures brings"]
 fn the_python_client_verifies_whole_bundles() {
-    let python = std::env::var("SIGSTORE_PYTHON").expect("the Python that has the client");
+    let python = sigstore_python();
     let here = Identified::new();
     let digest = here.place.build("app:1");
     here.sign("app:1");
