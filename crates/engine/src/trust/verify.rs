@@ -15,6 +15,7 @@ use crate::registry::{Held, Layout};
 use crate::{CYCLONEDX, Engine, EngineError, PROVENANCE, Place, SPDX, missing_materials};
 
 /// What `praxis verify` asks for.
+#[derive(Clone)]
 pub struct VerificationRequest<'a> {
     /// The image.
     pub image: Place,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use praxis_check::SignerIdentity;
 use praxis_engine::{
     AttestOutcome, AttestRequest, CYCLONEDX, IdentityVerifier, ImageVerification, LogVerifier, PROVENANCE,
-    Place, Policy, Predicate, PublicKey, SPDX, SignOutcome, SignRequest, StampVerifier, VerificationRequest,
-    Worktree, record_time,
+    Place, Policy, Predicate, SPDX, SignOutcome, SignRequest, StampVerifier, VerificationRequest, Worktree,
+    record_time,
 };
 
 use praxis_serve::Verifier;
@@ -281,6 +281,12 @@ impl Believed {
             logged: signers.iter().any(|signer| signer.require_log),
         })
     }
+
+    fn lend<'b>(&'b self, request: &mut VerificationRequest<'b>) {
+        request.stamps = self.stamps.as_deref();
+        request.identities = self.identities.as_deref();
+        request.logs = self.logs.as_deref();
+    }
 }
 
 /// Adds the keys and the others that are believed; there has to be one. A log that is required has to be named.
@@ -289,10 +295,16 @@ pub(super) fn believe<'b>(
     keys: &[BelievedKey],
     believed: &'b Believed,
 ) -> Result<(), Failure> {
-    request.stamps = believed.stamps.as_deref();
-    request.identities = believed.identities.as_deref();
-    request.logs = believed.logs.as_deref();
-    if keys.is_empty() && request.identities.is_none() {
+    believed.lend(request);
+    add_keys(request, keys, believed)
+}
+
+fn add_keys(
+    request: &mut VerificationRequest,
+    keys: &[BelievedKey],
+    believed: &Believed,
+) -> Result<(), Failure> {
+    if keys.is_empty() && believed.identities.is_none() {
         return Err(Failure::usage("no key is named that is believed")
             .with_hint("--key FILE, or keys or identities in [verify] of praxis.toml"));
     }
@@ -304,7 +316,7 @@ pub(super) fn believe<'b>(
         }
     }
     let required = request.require_log || believed.logged || !request.logged_keys.is_empty();
-    match required && request.logs.is_none() {
+    match required && believed.logs.is_none() {
         true => Err(
             Failure::usage("a log has to have the signatures, and no log is named that is believed")
                 .with_hint(
@@ -317,13 +329,8 @@ pub(super) fn believe<'b>(
 
 /// What `[verify]` of the praxis.toml in a directory demands of any image, read once.
 pub(super) struct Standing {
-    keys: Vec<PublicKey>,
-    predicates: Vec<String>,
-    builders: Vec<String>,
-    dockerfile: Option<String>,
-    sbom: bool,
-    require_log: bool,
-    logged_keys: Vec<PublicKey>,
+    /// The demands, of no image and with nobody lent to it yet.
+    request: VerificationRequest<'static>,
     believed: Believed,
 }
 
@@ -335,48 +342,17 @@ impl Standing {
         let believed = Believed::read(trusted_root.as_deref(), &policy.verify.identities)?;
         let mut request = VerificationRequest::of(Place::parse("any")?);
         let keys = demand(&mut request, &policy, directory)?;
-        believe(&mut request, &keys, &believed)?;
-        let VerificationRequest {
-            keys,
-            predicates,
-            builders,
-            dockerfile,
-            sbom,
-            require_log,
-            logged_keys,
-            image: _,
-            stamps: _,
-            identities: _,
-            logs: _,
-        } = request;
-        Ok(Standing {
-            keys,
-            predicates,
-            builders,
-            dockerfile,
-            sbom,
-            require_log,
-            logged_keys,
-            believed,
-        })
+        add_keys(&mut request, &keys, &believed)?;
+        Ok(Standing { request, believed })
     }
 }
 
 impl Verifier for Standing {
     fn demands(&self, image: Place) -> VerificationRequest<'_> {
-        VerificationRequest {
-            image,
-            keys: self.keys.clone(),
-            predicates: self.predicates.clone(),
-            builders: self.builders.clone(),
-            dockerfile: self.dockerfile.clone(),
-            sbom: self.sbom,
-            stamps: self.believed.stamps.as_deref(),
-            identities: self.believed.identities.as_deref(),
-            logs: self.believed.logs.as_deref(),
-            require_log: self.require_log,
-            logged_keys: self.logged_keys.clone(),
-        }
+        let mut request: VerificationRequest<'_> = self.request.clone();
+        request.image = image;
+        self.believed.lend(&mut request);
+        request
     }
 }
 
